@@ -1,0 +1,25 @@
+// The subcommands of `ponder`, one file each.
+
+#ifndef PONDER_CLI_COMMAND_H_
+#define PONDER_CLI_COMMAND_H_
+
+#include <functional>
+
+#include "CLI/CLI.hpp"
+#include "absl/status/status.h"
+
+namespace ponder {
+
+// What the chosen subcommand does once the whole command line was read. A
+// status that is not OK is printed as one sentence; the exit code is then 1.
+using Command = std::function<absl::Status()>;
+
+// Each adds one subcommand to `app`, whose callback sets `*chosen`. Both
+// outlive the parsing and the run of the command.
+void AddRewardServerCommand(CLI::App& app, Command* chosen);
+void AddSandboxCommand(CLI::App& app, Command* chosen);
+void AddVerifyCommand(CLI::App& app, Command* chosen);
+
+}  // namespace ponder
+
+#endif  // PONDER_CLI_COMMAND_H_

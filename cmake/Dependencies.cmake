@@ -1,0 +1,66 @@
+# Found on the machine, never downloaded by CMake; scripts/setup installs them.
+
+find_package(Threads REQUIRED)
+find_package(Protobuf REQUIRED)  # Module mode: Debian ships no protobuf-config.
+find_package(absl REQUIRED)
+find_package(gRPC CONFIG REQUIRED)
+find_package(Boost 1.74 REQUIRED COMPONENTS filesystem)
+find_package(nlohmann_json REQUIRED)
+find_package(CLI11 REQUIRED)
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)
+pkg_check_modules(UTF8PROC REQUIRED IMPORTED_TARGET libutf8proc)
+pkg_check_modules(SECCOMP REQUIRED IMPORTED_TARGET libseccomp)
+if(BUILD_TESTING)
+  find_package(GTest REQUIRED)
+endif()
+
+# ponder::torch: LibTorch out of PyPI's torch wheel.
+if(PONDER_WITH_TORCH)
+  if(DEFINED ENV{PONDER_DEPS})
+    set(ponder_deps $ENV{PONDER_DEPS})
+  elseif(DEFINED ENV{XDG_CACHE_HOME})
+    set(ponder_deps $ENV{XDG_CACHE_HOME}/ponder)
+  else()
+    set(ponder_deps $ENV{HOME}/.cache/ponder)
+  endif()
+  set(PONDER_TORCH ${ponder_deps}/torch-2.11.0/torch CACHE PATH
+      "The torch folder of the unpacked wheel (scripts/setup puts it there)")
+  if(NOT EXISTS ${PONDER_TORCH}/lib/libtorch_cpu.so)
+    message(FATAL_ERROR
+      "LibTorch was looked for in ${PONDER_TORCH} and is not there. Run "
+      "scripts/setup, or give its place with -DPONDER_TORCH=DIR.")
+  endif()
+
+  # libtorch_cpu.so of PyPI's wheel is linked with two CUDA libraries, also
+  # where there is no GPU. They come from the toolkit or from their own wheels.
+  get_filename_component(torch_site ${PONDER_TORCH} DIRECTORY)
+  set(cuda_library_hints
+      ${torch_site}/nvidia/cu13/lib
+      /usr/local/cuda/lib64
+      /usr/local/cuda/extras/CUPTI/lib64)
+  foreach(lib cudart cupti)
+    find_library(PONDER_${lib} NAMES lib${lib}.so.13
+                 HINTS ${cuda_library_hints} REQUIRED)
+    get_filename_component(dir ${PONDER_${lib}} DIRECTORY)
+    list(APPEND ponder_cuda_dirs ${dir})
+  endforeach()
+  list(REMOVE_DUPLICATES ponder_cuda_dirs)
+
+  add_library(ponder_torch INTERFACE)
+  add_library(ponder::torch ALIAS ponder_torch)
+  # The wheel carries old copies of protobuf and fmt: -idirafter puts them last.
+  target_compile_options(ponder_torch INTERFACE
+    "SHELL:-idirafter ${PONDER_TORCH}/include")
+  target_link_libraries(ponder_torch INTERFACE
+    ${PONDER_TORCH}/lib/libtorch_cpu.so
+    ${PONDER_TORCH}/lib/libc10.so)
+  target_link_options(ponder_torch INTERFACE
+    -Wl,-rpath,${PONDER_TORCH}/lib
+    -Wl,--disable-new-dtags
+    -Wl,--allow-shlib-undefined)
+  foreach(dir IN LISTS ponder_cuda_dirs)
+    target_link_options(ponder_torch INTERFACE
+      -Wl,-rpath,${dir} -Wl,-rpath-link,${dir})
+  endforeach()
+endif()
