@@ -1,0 +1,41 @@
+#include "policy/files/json.h"
+
+#include <string>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace ponder {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+std::string Error(absl::string_view text) {
+  return std::string(ParseJson(text, "x.json").status().message());
+}
+
+TEST(ParseJsonTest, Parses) {
+  EXPECT_EQ((*ParseJson(R"({"a": [1, {"a": 2}], "b": {"a": 3}})", "x"))["b"],
+            (nlohmann::json{{"a", 3}}));
+}
+
+TEST(ParseJsonTest, SaysWhere) {
+  EXPECT_THAT(Error("{\n\"a\": }"), HasSubstr("x.json: parse error at line 2"));
+  EXPECT_THAT(Error("{\n\"a\": }"), Not(HasSubstr("exception")));
+  EXPECT_THAT(Error(""), HasSubstr("x.json"));
+  EXPECT_THAT(Error("1e999"), HasSubstr("x.json"));
+  EXPECT_THAT(Error("\"\xff\""), HasSubstr("UTF-8"));
+}
+
+TEST(ParseJsonTest, NamesTheKeyThatIsThereTwice) {
+  EXPECT_THAT(Error(R"({"a": {"b": 1, "b": 2}})"), HasSubstr("\"b\""));
+}
+
+TEST(ParseJsonTest, SurvivesDeepNesting) {
+  EXPECT_NE(Error(std::string(100000, '[')), "");
+  EXPECT_EQ(Error(std::string(100000, '[') + std::string(100000, ']')), "");
+}
+
+}  // namespace
+}  // namespace ponder
