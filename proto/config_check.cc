@@ -1,0 +1,449 @@
+#include "proto/config_check.h"
+
+#include <cmath>
+#include <cstdint>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/string_view.h"
+#include "base/nearest_name.h"
+#include "google/protobuf/descriptor.h"
+#include "google/protobuf/repeated_ptr_field.h"
+#include "proto/text_config.h"
+
+namespace ponder {
+namespace {
+
+using Strings = google::protobuf::RepeatedPtrField<std::string>;
+using DataSets = google::protobuf::RepeatedPtrField<DataSet>;
+
+bool IsPlainName(const std::string& name) {
+  if (name.empty() || name == "." || name == "..") return false;
+  for (const char c : name) {
+    if (c == '/' || static_cast<unsigned char>(c) < 0x20 || c == 0x7f) {
+      return false;
+    }
+  }
+  return true;
+}
+
+std::string JoinPath(const std::string& path, absl::string_view name) {
+  return path.empty() ? std::string(name) : absl::StrCat(path, ".", name);
+}
+
+// Collects the first problem; each method checks one field of the message that
+// stands at `path`.
+class Checker {
+ public:
+  const std::optional<ConfigProblem>& problem() const { return problem_; }
+
+  void Fail(const std::string& path, absl::string_view name,
+            const std::string& value, const std::string& rule) {
+    if (problem_.has_value()) return;
+    problem_ = ConfigProblem{JoinPath(path, name), value, rule};
+  }
+
+  void Require(bool met, const std::string& path, absl::string_view name,
+               const std::string& value, const std::string& rule) {
+    if (!met) Fail(path, name, value, rule);
+  }
+
+  void AtLeast(const std::string& path, absl::string_view name, double value,
+               double least, absl::string_view why = "") {
+    // Not(value >= least) also catches NaN.
+    Require(value >= least && std::isfinite(value), path, name,
+            absl::StrCat(value), absl::StrCat("wanted at least ", least, why));
+  }
+
+  void Above(const std::string& path, absl::string_view name, double value,
+             double bound) {
+    Require(value > bound && std::isfinite(value), path, name,
+            absl::StrCat(value), absl::StrCat("wanted more than ", bound));
+  }
+
+  void Within(const std::string& path, absl::string_view name, double value,
+              double low, double high) {
+    Require(value >= low && value <= high, path, name, absl::StrCat(value),
+            absl::StrCat("wanted ", low, " to ", high));
+  }
+
+  void Plain(const std::string& path, absl::string_view name,
+             const std::string& value) {
+    Require(IsPlainName(value), path, name, absl::StrCat("\"", value, "\""),
+            "wanted a plain name without \"/\"");
+  }
+
+  void Given(const std::string& path, absl::string_view name,
+             const std::string& value, absl::string_view what) {
+    Require(!value.empty(), path, name, "missing",
+            absl::StrCat("wanted ", what));
+  }
+
+ private:
+  std::optional<ConfigProblem> problem_;
+};
+
+std::string Element(absl::string_view name, int index) {
+  return absl::StrCat(name, "[", index, "]");
+}
+
+void CheckArchitecture(const Architecture& a, int64_t sequence_tokens,
+                       Checker& check) {
+  const std::string path = "policy.architecture";
+  const std::vector<std::string> types = {"qwen2", "qwen3", "llama"};
+  bool known = false;
+  for (const std::string& type : types) known |= a.model_type() == type;
+  check.Require(known, path, "model_type",
+                absl::StrCat("\"", a.model_type(), "\""),
+                absl::StrCat("wanted one of ", absl::StrJoin(types, ", "),
+                             NameHint(a.model_type(), types)));
+  check.AtLeast(path, "vocab_size", a.vocab_size(), 259,
+                ", for 256 bytes and three special tokens");
+  check.AtLeast(path, "hidden_size", a.hidden_size(), 1);
+  check.AtLeast(path, "intermediate_size", a.intermediate_size(), 1);
+  check.AtLeast(path, "num_hidden_layers", a.num_hidden_layers(), 1);
+  check.AtLeast(path, "num_attention_heads", a.num_attention_heads(), 1);
+  check.AtLeast(path, "num_key_value_heads", a.num_key_value_heads(), 1);
+  check.Above(path, "rope_theta", a.rope_theta(), 0);
+  check.Above(path, "rms_norm_eps", a.rms_norm_eps(), 0);
+  check.Above(path, "initializer_range", a.initializer_range(), 0);
+  if (a.has_matrix_gain()) {
+    check.Above(path, "matrix_gain", a.matrix_gain(), 0);
+  }
+  check.AtLeast(path, "max_position_embeddings", a.max_position_embeddings(),
+                static_cast<double>(sequence_tokens),
+                ", the longest prompt and response together");
+  if (check.problem().has_value()) return;  // The divisors below may be 0.
+
+  check.Require(a.num_attention_heads() % a.num_key_value_heads() == 0, path,
+                "num_key_value_heads", absl::StrCat(a.num_key_value_heads()),
+                absl::StrCat("wanted a divisor of num_attention_heads, which "
+                             "is ",
+                             a.num_attention_heads()));
+  if (a.has_head_dim()) {
+    check.AtLeast(path, "head_dim", a.head_dim(), 2);
+    check.Require(a.head_dim() % 2 == 0, path, "head_dim",
+                  absl::StrCat(a.head_dim()),
+                  "wanted an even number, for rotary positions");
+    return;
+  }
+  check.Require(
+      a.hidden_size() % (2 * a.num_attention_heads()) == 0, path, "hidden_size",
+      absl::StrCat(a.hidden_size()),
+      absl::StrCat("wanted a multiple of twice num_attention_heads, which is ",
+                   a.num_attention_heads(), ", or else a head_dim"));
+}
+
+void CheckPolicy(const RunConfig& config, Checker& check) {
+  const PolicyConfig& policy = config.policy();
+  if (policy.init() == PolicyConfig::PRETRAINED) {
+    check.Given("policy", "path", policy.path(),
+                "a Hugging Face folder, or init: RANDOM");
+    return;
+  }
+  CheckArchitecture(policy.architecture(),
+                    int64_t{config.prompt().max_prompt_tokens()} +
+                        config.prompt().max_response_tokens(),
+                    check);
+}
+
+void CheckDataSets(const std::string& field, const DataSets& sets,
+                   Checker& check) {
+  std::set<std::string> names;
+  for (int i = 0; i < sets.size(); ++i) {
+    const std::string path = Element(field, i);
+    const DataSet& set = sets[i];
+    check.Given(path, "path", set.path(), "a JSONL file");
+    check.Above(path, "weight", set.weight(), 0);
+    check.AtLeast(path, "limit", static_cast<double>(set.limit()), 0);
+    const std::string name = DataSetName(set);
+    check.Plain(path, "name", name);
+    check.Require(names.insert(name).second, path, "name",
+                  absl::StrCat("\"", name, "\""),
+                  "wanted a name that no other set has");
+  }
+}
+
+void CheckPrompt(const PromptConfig& prompt, Checker& check) {
+  const std::string& text = prompt.template_();
+  check.Require(absl::StrContains(text, "{prompt}"), "prompt", "template",
+                absl::StrCat("\"", text, "\""), "wanted a \"{prompt}\" in it");
+  check.Require(prompt.system().empty() || absl::StrContains(text, "{system}"),
+                "prompt", "system", absl::StrCat("\"", prompt.system(), "\""),
+                "wanted a \"{system}\" in prompt.template, else it is lost");
+  for (int i = 0; i < prompt.stop_size(); ++i) {
+    check.Require(!prompt.stop(i).empty(), "prompt", Element("stop", i), "\"\"",
+                  "wanted a text");
+  }
+  check.AtLeast("prompt", "max_prompt_tokens", prompt.max_prompt_tokens(), 1);
+  check.AtLeast("prompt", "max_response_tokens", prompt.max_response_tokens(),
+                1);
+}
+
+void CheckReward(const RewardConfig& reward, Checker& check) {
+  std::set<std::string> names;
+  for (int i = 0; i < reward.component_size(); ++i) {
+    const RewardWeight& component = reward.component(i);
+    const std::string path = JoinPath("reward", Element("component", i));
+    check.Given(path, "name", component.name(), "accuracy or format");
+    check.Require(std::isfinite(component.weight()), path, "weight",
+                  absl::StrCat(component.weight()), "wanted a finite number");
+    check.Require(names.insert(component.name()).second, path, "name",
+                  absl::StrCat("\"", component.name(), "\""),
+                  "wanted each component once");
+  }
+  const SandboxLimits& limits = reward.sandbox();
+  const std::string path = "reward.sandbox";
+  check.Above(path, "cpu_seconds", limits.cpu_seconds(), 0);
+  check.Above(path, "wall_seconds", limits.wall_seconds(), 0);
+  check.AtLeast(path, "memory_bytes",
+                static_cast<double>(limits.memory_bytes()), 1);
+  check.AtLeast(path, "processes", limits.processes(), 1);
+  check.AtLeast(path, "output_bytes",
+                static_cast<double>(limits.output_bytes()), 1);
+  check.AtLeast(path, "file_bytes", static_cast<double>(limits.file_bytes()),
+                0);
+  check.AtLeast(path, "disk_bytes", static_cast<double>(limits.disk_bytes()),
+                0);
+  check.AtLeast("reward", "sandbox_slots", reward.sandbox_slots(), 0);
+  check.Above("reward", "timeout_seconds", reward.timeout_seconds(), 0);
+}
+
+void CheckRollout(const RunConfig& config, Checker& check) {
+  const RolloutConfig& rollout = config.rollout();
+  check.AtLeast("rollout", "workers", rollout.workers(), 0);
+  check.Require(rollout.workers() > 0 || !rollout.listen().empty(), "rollout",
+                "workers", "0",
+                "wanted at least 1, or a rollout.listen that workers on other "
+                "machines can dial");
+  check.AtLeast("rollout", "threads_per_worker", rollout.threads_per_worker(),
+                0);
+  check.AtLeast("rollout", "slots", rollout.slots(), 1);
+  const int64_t longest = int64_t{config.prompt().max_prompt_tokens()} +
+                          config.prompt().max_response_tokens();
+  check.Require(
+      rollout.kv_cache_tokens() == 0 || rollout.kv_cache_tokens() >= longest,
+      "rollout", "kv_cache_tokens", absl::StrCat(rollout.kv_cache_tokens()),
+      absl::StrCat("wanted 0 or at least ", longest,
+                   ", the longest prompt and response together"));
+  check.Above("rollout", "lease_seconds", rollout.lease_seconds(), 0);
+  check.Above("rollout", "worker_timeout_seconds",
+              rollout.worker_timeout_seconds(), 0);
+}
+
+void CheckRest(const RunConfig& config, Checker& check) {
+  const LearnerConfig& learner = config.learner();
+  check.AtLeast("learner", "threads", learner.threads(), 0);
+  check.AtLeast("learner", "micro_batch_tokens",
+                static_cast<double>(learner.micro_batch_tokens()), 1);
+  check.AtLeast("learner", "logits_chunk_tokens",
+                static_cast<double>(learner.logits_chunk_tokens()), 1);
+  check.AtLeast("eval", "samples", config.eval().samples(), 0);
+  check.AtLeast("eval", "problems",
+                static_cast<double>(config.eval().problems()), 0);
+  check.AtLeast("checkpoint", "every_steps",
+                static_cast<double>(config.checkpoint().every_steps()), 0);
+  check.AtLeast("checkpoint", "keep_last", config.checkpoint().keep_last(), 1);
+  check.AtLeast("cost", "core_hour", config.cost().core_hour(), 0);
+  const HealthConfig& health = config.health();
+  check.Within("health", "max_unscorable_fraction",
+               health.max_unscorable_fraction(), 0, 1);
+  check.Within("health", "max_clip_ratio", health.max_clip_ratio(), 0, 1);
+  check.AtLeast("health", "min_entropy", health.min_entropy(), 0);
+  check.AtLeast("health", "max_logprob_diff", health.max_logprob_diff(), 0);
+}
+
+void CheckOptimizer(const std::string& path, const OptimizerConfig& optimizer,
+                    Checker& check) {
+  // A learning rate of 0 is a test that nothing else changes the policy.
+  check.AtLeast(path, "learning_rate", optimizer.learning_rate(), 0);
+  check.AtLeast(path, "warmup_steps",
+                static_cast<double>(optimizer.warmup_steps()), 0);
+  check.Within(path, "min_learning_rate_ratio",
+               optimizer.min_learning_rate_ratio(), 0, 1);
+  for (const auto& [name, beta] :
+       {std::pair<absl::string_view, double>{"beta1", optimizer.beta1()},
+        {"beta2", optimizer.beta2()}}) {
+    check.Require(beta >= 0 && beta < 1, path, name, absl::StrCat(beta),
+                  "wanted at least 0 and less than 1");
+  }
+  check.Above(path, "epsilon", optimizer.epsilon(), 0);
+  check.AtLeast(path, "weight_decay", optimizer.weight_decay(), 0);
+  check.AtLeast(path, "max_grad_norm", optimizer.max_grad_norm(), 0);
+}
+
+void CheckDataStage(const std::string& path, const DataStage& stage,
+                    Checker& check) {
+  check.Require(stage.set_size() > 0, path, "set", "missing",
+                "wanted at least one generated set");
+  std::set<std::string> paths;
+  for (int i = 0; i < stage.set_size(); ++i) {
+    const GeneratedSet& set = stage.set(i);
+    const std::string at = JoinPath(path, Element("set", i));
+    check.Given(at, "task", set.task(), "the name of a task");
+    check.Given(at, "path", set.path(), "the file to write");
+    check.AtLeast(at, "count", static_cast<double>(set.count()), 1);
+    check.AtLeast(at, "held_out_count",
+                  static_cast<double>(set.held_out_count()), 0);
+    check.Require(set.held_out_path().empty() == (set.held_out_count() == 0),
+                  at, "held_out_count", absl::StrCat(set.held_out_count()),
+                  "wanted together with held_out_path, or neither");
+    if (set.has_min_size()) check.AtLeast(at, "min_size", set.min_size(), 1);
+    if (set.has_max_size()) check.AtLeast(at, "max_size", set.max_size(), 1);
+    if (set.has_min_size() && set.has_max_size()) {
+      check.AtLeast(at, "max_size", set.max_size(), set.min_size(),
+                    ", which is min_size");
+    }
+    check.Within(at, "thinking_share", set.thinking_share(), 0, 1);
+    for (const std::string& file : {set.path(), set.held_out_path()}) {
+      if (file.empty()) continue;
+      check.Require(paths.insert(file).second, at, "path",
+                    absl::StrCat("\"", file, "\""),
+                    "wanted a file that no other set writes");
+    }
+  }
+}
+
+// Names of training data sets that a stage asks for.
+void CheckDataNames(const std::string& path, const Strings& names,
+                    const RunConfig& config, Checker& check) {
+  check.Require(config.data_size() > 0, "", "data", "missing",
+                absl::StrCat("wanted at least one data set, for ", path));
+  std::vector<std::string> known;
+  for (const DataSet& set : config.data()) known.push_back(DataSetName(set));
+  std::set<std::string> seen;
+  for (int i = 0; i < names.size(); ++i) {
+    bool found = false;
+    for (const std::string& name : known) found |= name == names[i];
+    check.Require(found, path, Element("data", i),
+                  absl::StrCat("\"", names[i], "\""),
+                  absl::StrCat("wanted the name of one of the data sets",
+                               NameHint(names[i], known)));
+    check.Require(seen.insert(names[i]).second, path, Element("data", i),
+                  absl::StrCat("\"", names[i], "\""), "wanted each name once");
+  }
+}
+
+void CheckGrpo(const std::string& path, const GrpoStage& grpo,
+               const RunConfig& config, Checker& check) {
+  check.AtLeast(path, "steps", static_cast<double>(grpo.steps()), 1);
+  check.AtLeast(path, "prompts_per_step", grpo.prompts_per_step(), 1);
+  check.AtLeast(path, "samples_per_prompt", grpo.samples_per_prompt(), 2,
+                "; an advantage is relative to the rest of its group");
+  check.AtLeast(path, "updates_per_step", grpo.updates_per_step(), 1);
+  check.Require(grpo.updates_per_step() <= grpo.prompts_per_step(), path,
+                "updates_per_step", absl::StrCat(grpo.updates_per_step()),
+                absl::StrCat("wanted at most prompts_per_step, which is ",
+                             grpo.prompts_per_step()));
+  CheckOptimizer(JoinPath(path, "optimizer"), grpo.optimizer(), check);
+  check.Within(path, "clip_low", grpo.clip_low(), 0, 1);
+  check.AtLeast(path, "clip_high", grpo.clip_high(), 0);
+  check.Require(grpo.dual_clip() == 0 ||
+                    (grpo.dual_clip() > 1 && std::isfinite(grpo.dual_clip())),
+                path, "dual_clip", absl::StrCat(grpo.dual_clip()),
+                "wanted more than 1, or 0 for none");
+  check.AtLeast(path, "kl_coef", grpo.kl_coef(), 0);
+  check.Above(path, "temperature", grpo.temperature(), 0);
+  check.AtLeast(path, "eval_every", static_cast<double>(grpo.eval_every()), 0);
+  CheckDataNames(path, grpo.data(), config, check);
+}
+
+void CheckKind(const std::string& path, const Stage& stage,
+               const RunConfig& config, const std::vector<std::string>& earlier,
+               Checker& check) {
+  switch (stage.kind_case()) {
+    case Stage::KIND_NOT_SET:
+      check.Fail(path, "kind", "missing",
+                 "wanted one of data {}, sft {}, grpo {}, eval {}, sample {}");
+      return;
+    case Stage::kData:
+      return CheckDataStage(JoinPath(path, "data"), stage.data(), check);
+    case Stage::kGrpo:
+      return CheckGrpo(JoinPath(path, "grpo"), stage.grpo(), config, check);
+    case Stage::kEval:
+      check.Require(config.eval_data_size() > 0, "", "eval_data", "missing",
+                    absl::StrCat("wanted at least one data set, for ", path));
+      return;
+    case Stage::kSample: {
+      const SampleStage& sample = stage.sample();
+      const std::string at = JoinPath(path, "sample");
+      check.AtLeast(at, "prompts", static_cast<double>(sample.prompts()), 1);
+      check.AtLeast(at, "samples_per_prompt", sample.samples_per_prompt(), 1);
+      check.Above(at, "temperature", sample.temperature(), 0);
+      check.Given(at, "path", sample.path(), "the file to write");
+      return CheckDataNames(at, sample.data(), config, check);
+    }
+    case Stage::kSft: {
+      const SftStage& sft = stage.sft();
+      const std::string at = JoinPath(path, "sft");
+      check.AtLeast(at, "steps", static_cast<double>(sft.steps()), 1);
+      check.AtLeast(at, "batch_size", sft.batch_size(), 1);
+      CheckOptimizer(JoinPath(at, "optimizer"), sft.optimizer(), check);
+      if (sft.has_seconds_of_stage()) {
+        bool found = false;
+        for (const std::string& name : earlier) {
+          found |= name == sft.seconds_of_stage();
+        }
+        check.Require(found, at, "seconds_of_stage",
+                      absl::StrCat("\"", sft.seconds_of_stage(), "\""),
+                      absl::StrCat("wanted the name of an earlier stage",
+                                   NameHint(sft.seconds_of_stage(), earlier)));
+      }
+      return CheckDataNames(at, sft.data(), config, check);
+    }
+  }
+}
+
+void CheckStages(const RunConfig& config, Checker& check) {
+  std::vector<std::string> earlier;    // Names of all stages so far ...
+  std::vector<std::string> trainings;  // ... and of those with a new policy.
+  for (int i = 0; i < config.stage_size(); ++i) {
+    const Stage& stage = config.stage(i);
+    const std::string path = Element("stage", i);
+    CheckKind(path, stage, config, earlier, check);
+    if (check.problem().has_value()) return;
+
+    const std::string name = StageName(stage);
+    check.Plain(path, "name", name);
+    bool is_new = true;
+    for (const std::string& other : earlier) is_new &= other != name;
+    check.Require(is_new, path, "name", absl::StrCat("\"", name, "\""),
+                  "wanted a name that no earlier stage has");
+    if (stage.has_init_from()) {
+      bool found = false;
+      for (const std::string& other : trainings) {
+        found |= other == stage.init_from();
+      }
+      check.Require(found, path, "init_from",
+                    absl::StrCat("\"", stage.init_from(), "\""),
+                    absl::StrCat("wanted the name of an earlier stage that "
+                                 "trains",
+                                 NameHint(stage.init_from(), trainings)));
+    }
+    earlier.push_back(name);
+    if (stage.has_sft() || stage.has_grpo()) trainings.push_back(name);
+  }
+}
+
+}  // namespace
+
+std::optional<ConfigProblem> FindConfigProblem(const RunConfig& config) {
+  Checker check;
+  check.Plain("", "name", config.name());
+  check.Given("", "runs_dir", config.runs_dir(), "a folder");
+  CheckDataSets("data", config.data(), check);
+  CheckDataSets("eval_data", config.eval_data(), check);
+  CheckPrompt(config.prompt(), check);
+  CheckPolicy(config, check);
+  CheckReward(config.reward(), check);
+  CheckRollout(config, check);
+  CheckRest(config, check);
+  CheckStages(config, check);
+  return check.problem();
+}
+
+}  // namespace ponder
