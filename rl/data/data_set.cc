@@ -1,0 +1,312 @@
+#include "rl/data/data_set.h"
+
+#include <cstddef>
+#include <set>
+#include <unordered_map>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/strip.h"
+#include "base/file.h"
+#include "base/philox.h"
+#include "base/status_macros.h"
+#include "nlohmann/json.hpp"
+#include "proto/text_config.h"
+#include "proto/value_codec.h"
+
+namespace ponder {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct Column {
+  std::string name;
+  const Json* value = nullptr;  // Not null and not JSON's null if found.
+  bool found() const { return value != nullptr; }
+};
+
+// The column `name`; "a.b" is also column b of the object in column a.
+Column FindColumn(const Json& row, const std::string& name) {
+  const auto usable = [](const Json& value) { return !value.is_null(); };
+  const auto it = row.find(name);
+  if (it != row.end() && usable(*it)) return {name, &*it};
+  const size_t dot = name.find('.');
+  if (dot == std::string::npos) return {};
+  const std::string outer = name.substr(0, dot);
+  const auto object = row.find(outer);
+  if (object == row.end() || !object->is_object()) return {};
+  const Column inner = FindColumn(*object, name.substr(dot + 1));
+  if (!inner.found()) return {};
+  return {name, inner.value};
+}
+
+// The column that the configuration names, or else the first of `names`.
+Column ChooseColumn(const Json& row, bool is_set, const std::string& set,
+                    const std::vector<std::string>& names) {
+  if (is_set) return FindColumn(row, set);
+  for (const std::string& name : names) {
+    const Column column = FindColumn(row, name);
+    if (column.found()) return column;
+  }
+  return {};
+}
+
+std::string ColumnNames(const Json& row) {
+  std::vector<std::string> names;
+  for (const auto& [name, unused] : row.items()) names.push_back(name);
+  return names.empty() ? "no columns" : absl::StrJoin(names, ", ");
+}
+
+// A string without its quotes; anything else as JSON.
+std::string AsText(const Json& value) {
+  return value.is_string() ? value.get<std::string>() : DumpJson(value);
+}
+
+absl::StatusOr<std::vector<ChatMessage>> ParseMessages(
+    const Json& value, const std::string& column) {
+  if (!value.is_array() || value.empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("column ", column, " is ", value.type_name(),
+                     "; wanted a text or a list of {role, content}"));
+  }
+  std::vector<ChatMessage> messages;
+  for (const Json& item : value) {
+    const Column role = item.is_object() ? FindColumn(item, "role") : Column{};
+    const Column content =
+        item.is_object() ? FindColumn(item, "content") : Column{};
+    if (!role.found() || !role.value->is_string() || !content.found() ||
+        !content.value->is_string()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("message ", messages.size() + 1, " of column ", column,
+                       " has no \"role\" and \"content\" that are texts"));
+    }
+    messages.push_back(
+        {role.value->get<std::string>(), content.value->get<std::string>()});
+  }
+  return messages;
+}
+
+// What was said last by `role`; empty if nothing was.
+std::string LastOf(const std::vector<ChatMessage>& messages,
+                   absl::string_view role) {
+  for (auto it = messages.rbegin(); it != messages.rend(); ++it) {
+    if (it->role == role) return it->content;
+  }
+  return "";
+}
+
+class RowParser {
+ public:
+  explicit RowParser(const DataSet& config) : config_(config) {}
+
+  absl::StatusOr<DataRow> Parse(const Json& json) const {
+    if (!json.is_object()) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "holds ", json.type_name(), "; wanted one JSON object on each line"));
+    }
+    DataRow row;
+    std::set<std::string> used;  // "a.b" leaves column a among the others.
+    PONDER_RETURN_IF_ERROR(ParsePrompt(json, row, used));
+    PONDER_RETURN_IF_ERROR(ParseAnswers(json, row, used));
+    PONDER_RETURN_IF_ERROR(ParseTests(json, row, used));
+    const Column id = FindColumn(json, "id");
+    if (id.found()) {
+      row.id = AsText(*id.value);
+      used.insert("id");
+    }
+    for (const auto& [name, value] : json.items()) {
+      if (used.count(name) > 0) continue;
+      Field& field = *row.row.add_fields();
+      field.set_name(name);
+      PONDER_ASSIGN_OR_RETURN(*field.mutable_value(), ValueFromJson(value));
+    }
+    return row;
+  }
+
+ private:
+  absl::Status ParsePrompt(const Json& json, DataRow& row,
+                           std::set<std::string>& used) const {
+    const Column text = FindColumn(json, "text");
+    if (text.found() && text.value->is_string()) {
+      row.text = text.value->get<std::string>();
+      used.insert("text");
+    }
+    const Column prompt =
+        ChooseColumn(json, config_.has_prompt_field(), config_.prompt_field(),
+                     {"prompt", "question", "problem", "messages"});
+    if (!prompt.found()) {
+      if (!row.text.empty() && !config_.has_prompt_field()) {
+        return absl::OkStatus();
+      }
+      return absl::InvalidArgumentError(absl::StrCat(
+          "no column ",
+          config_.has_prompt_field()
+              ? absl::StrCat("\"", config_.prompt_field(), "\"")
+              : "prompt, question, problem or messages",
+          "; the row has ", ColumnNames(json), "; set data.prompt_field"));
+    }
+    used.insert(prompt.name);
+    if (prompt.value->is_string()) {
+      row.prompt = prompt.value->get<std::string>();
+      return absl::OkStatus();
+    }
+    PONDER_ASSIGN_OR_RETURN(row.messages,
+                            ParseMessages(*prompt.value, prompt.name));
+    row.prompt = LastOf(row.messages, "user");
+    if (row.prompt.empty()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("column ", prompt.name, " has no message of role user"));
+    }
+    if (row.messages.back().role == "assistant") {
+      row.response = row.messages.back().content;
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status ParseAnswers(const Json& json, DataRow& row,
+                            std::set<std::string>& used) const {
+    const Column answer = ChooseColumn(
+        json, config_.has_answer_field(), config_.answer_field(),
+        {"answer", "reward_model.ground_truth", "ground_truth", "solution"});
+    if (config_.has_answer_field() && !answer.found()) {
+      return MissingField("answer_field", config_.answer_field(), json);
+    }
+    if (answer.found()) {
+      row.answer = AsText(*answer.value);
+      used.insert(answer.name);
+    }
+    const Column response = ChooseColumn(
+        json, config_.has_response_field(), config_.response_field(),
+        {"response", "completion", "solution"});
+    if (config_.has_response_field() && !response.found()) {
+      return MissingField("response_field", config_.response_field(), json);
+    }
+    if (response.found()) {
+      if (response.value->is_array()) {
+        PONDER_ASSIGN_OR_RETURN(const std::vector<ChatMessage> messages,
+                                ParseMessages(*response.value, response.name));
+        row.response = LastOf(messages, "assistant");
+      } else {
+        row.response = AsText(*response.value);
+      }
+      used.insert(response.name);
+    } else if (row.response.empty() && absl::StrContains(row.answer, "####")) {
+      row.response = row.answer;  // GSM8K: the solution, then "#### 18".
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status ParseTests(const Json& json, DataRow& row,
+                          std::set<std::string>& used) const {
+    const Column tests = FindColumn(json, "tests");
+    if (tests.found()) {
+      used.insert("tests");
+      if (tests.value->is_string()) {  // JSON in a string, as in flat tables.
+        PONDER_ASSIGN_OR_RETURN(
+            const Json inner,
+            ParseJson(tests.value->get<std::string>(), "column tests"));
+        PONDER_ASSIGN_OR_RETURN(row.tests, TestSuiteFromJson(inner));
+      } else {
+        PONDER_ASSIGN_OR_RETURN(row.tests, TestSuiteFromJson(*tests.value));
+      }
+    }
+    const Column verifier = FindColumn(json, "verifier");
+    if (verifier.found()) used.insert("verifier");
+    if (config_.has_verifier()) {
+      row.verifier = config_.verifier();
+    } else if (verifier.found()) {
+      if (!verifier.value->is_string()) {
+        return absl::InvalidArgumentError(
+            absl::StrCat("column verifier is ", verifier.value->type_name(),
+                         "; wanted a name"));
+      }
+      row.verifier = verifier.value->get<std::string>();
+    } else {
+      row.verifier = tests.found() ? "code" : "math";
+    }
+    return absl::OkStatus();
+  }
+
+  static absl::Status MissingField(absl::string_view setting,
+                                   const std::string& name, const Json& json) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("no column \"", name, "\", which ", setting,
+                     " names; the row has ", ColumnNames(json)));
+  }
+
+  const DataSet& config_;
+};
+
+std::string RowHash(const Json& json) {
+  return absl::StrCat(
+      absl::Hex(StreamKey().Add(DumpJson(json)).key(), absl::kZeroPad16));
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<DataRow>> ParseDataRows(const DataSet& config,
+                                                   absl::string_view content,
+                                                   const std::string& path) {
+  const RowParser parser(config);
+  std::vector<DataRow> rows;
+  std::unordered_map<std::string, int> line_of_id;
+  std::unordered_map<std::string, int> copies;    // Of rows without an id.
+  absl::ConsumePrefix(&content, "\xEF\xBB\xBF");  // UTF-8's byte order mark.
+  for (int line = 1; !content.empty(); ++line) {
+    const size_t end = content.find('\n');
+    const absl::string_view text = content.substr(0, end);
+    content.remove_prefix(end == absl::string_view::npos ? content.size()
+                                                         : end + 1);
+    if (absl::StripAsciiWhitespace(text).empty()) continue;
+    const std::string where = absl::StrCat(path, ":", line);
+    const absl::StatusOr<Json> json = ParseJson(text, "");
+    if (!json.ok()) {  // Its message starts with ", column 7: ".
+      const std::string message(json.status().message());
+      return absl::InvalidArgumentError(
+          absl::StrCat(where, ": ", absl::StripPrefix(message, ", ")));
+    }
+    absl::StatusOr<DataRow> row = parser.Parse(*json);
+    if (!row.ok()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(where, ": ", row.status().message()));
+    }
+    if (row->id.empty()) {
+      row->id = RowHash(*json);
+      const int copy = ++copies[row->id];
+      if (copy > 1) absl::StrAppend(&row->id, "-", copy);
+    }
+    const auto [first, is_new] = line_of_id.emplace(row->id, line);
+    if (!is_new) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(where, ": id \"", row->id, "\" is that of line ",
+                       first->second, " too; ids must differ"));
+    }
+    rows.push_back(*std::move(row));
+    if (config.limit() > 0 &&
+        static_cast<int64_t>(rows.size()) == config.limit()) {
+      break;
+    }
+  }
+  if (rows.empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, ": holds no rows; wanted a JSON object a line"));
+  }
+  return rows;
+}
+
+absl::StatusOr<DataRows> LoadDataRows(const DataSet& config,
+                                      const std::string& run_folder) {
+  const std::string path = ExpandRunPath(config.path(), run_folder);
+  PONDER_ASSIGN_OR_RETURN(const std::string content, ReadFile(path));
+  DataRows result;
+  result.name = DataSetName(config);
+  result.weight = config.weight();
+  PONDER_ASSIGN_OR_RETURN(result.rows, ParseDataRows(config, content, path));
+  return result;
+}
+
+}  // namespace ponder

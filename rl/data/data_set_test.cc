@@ -1,0 +1,204 @@
+#include "rl/data/data_set.h"
+
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "base/file.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace ponder {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+absl::StatusOr<std::vector<DataRow>> Parse(const std::string& content,
+                                           const DataSet& config = {}) {
+  return ParseDataRows(config, content, "f.jsonl");
+}
+
+DataRow One(const std::string& line, const DataSet& config = {}) {
+  const auto rows = Parse(line + "\n", config);
+  EXPECT_TRUE(rows.ok()) << rows.status();
+  return rows.ok() ? rows->at(0) : DataRow{};
+}
+
+std::string Error(const std::string& content, const DataSet& config = {}) {
+  const auto rows = Parse(content, config);
+  return rows.ok() ? "no error" : std::string(rows.status().message());
+}
+
+TEST(DataSetTest, OwnRow) {
+  const DataRow row =
+      One(R"({"id": "p1", "prompt": "1+1=", "answer": 2, "verifier": "math",)"
+          R"( "response": "\\boxed{2}", "size": 12345678901234567890123,)"
+          R"( "tags": ["a", null]})");
+  EXPECT_EQ(row.id, "p1");
+  EXPECT_EQ(row.prompt, "1+1=");
+  EXPECT_EQ(row.answer, "2");
+  EXPECT_EQ(row.response, "\\boxed{2}");
+  ASSERT_EQ(row.row.fields_size(), 2);
+  EXPECT_EQ(row.row.fields(0).name(), "size");
+  EXPECT_EQ(row.row.fields(0).value().big_int(), "12345678901234567890123");
+  EXPECT_EQ(row.row.fields(1).value().list().values_size(), 2);
+}
+
+TEST(DataSetTest, CodeRow) {
+  const DataRow row =
+      One(R"({"prompt": "p", "tests": {"kind": "call", "fn": "f",)"
+          R"( "visible": [], "hidden": [[[1, 2], 3]]}})");
+  EXPECT_EQ(row.verifier, "code");
+  EXPECT_EQ(row.tests.fn(), "f");
+  EXPECT_EQ(row.tests.hidden(0).expected().int_value(), 3);
+}
+
+TEST(DataSetTest, Gsm8kRow) {
+  const DataRow row =
+      One(R"({"question": "How many?", "answer": "2+1=3\n#### 3"})");
+  EXPECT_EQ(row.prompt, "How many?");
+  EXPECT_EQ(row.answer, "2+1=3\n#### 3");
+  EXPECT_EQ(row.response, row.answer);
+  EXPECT_EQ(row.verifier, "math");
+  EXPECT_EQ(row.row.fields_size(), 0);
+}
+
+TEST(DataSetTest, TrlRows) {
+  const DataRow plain =
+      One(R"({"prompt": "p", "completion": "c", "ground_truth": "g"})");
+  EXPECT_EQ(plain.response, "c");
+  EXPECT_EQ(plain.answer, "g");
+
+  const DataRow chat =
+      One(R"({"prompt": [{"role": "system", "content": "s"},)"
+          R"( {"role": "user", "content": "u"}],)"
+          R"( "completion": [{"role": "assistant", "content": "c"}],)"
+          R"( "solution": "$4$"})");
+  EXPECT_EQ(chat.prompt, "u");
+  EXPECT_EQ(chat.messages.size(), 2);
+  EXPECT_EQ(chat.response, "c");
+  EXPECT_EQ(chat.answer, "$4$");
+
+  const DataRow messages =
+      One(R"({"messages": [{"role": "user", "content": "u"},)"
+          R"( {"role": "assistant", "content": "a"}]})");
+  EXPECT_EQ(messages.prompt, "u");
+  EXPECT_EQ(messages.response, "a");
+  EXPECT_EQ(messages.messages.size(), 2);
+
+  EXPECT_EQ(One(R"({"text": "whole"})").text, "whole");
+}
+
+TEST(DataSetTest, VerlRow) {
+  const DataRow row =
+      One(R"({"data_source": "openai/gsm8k",)"
+          R"( "prompt": [{"role": "user", "content": "u"}], "ability": "math",)"
+          R"( "reward_model": {"style": "rule", "ground_truth": "72"},)"
+          R"( "extra_info": {"split": "train", "index": 0}})");
+  EXPECT_EQ(row.prompt, "u");
+  EXPECT_EQ(row.answer, "72");
+  std::vector<std::string> names;
+  for (const Field& field : row.row.fields()) names.push_back(field.name());
+  EXPECT_THAT(names, testing::ElementsAre("data_source", "ability",
+                                          "reward_model", "extra_info"));
+}
+
+TEST(DataSetTest, ConfiguredColumns) {
+  DataSet config;
+  config.set_prompt_field("in.text");
+  config.set_answer_field("gold");
+  config.set_response_field("full");
+  config.set_verifier("other");
+  const std::string line =
+      R"({"in": {"text": "t"}, "gold": 1.5, "full": "f", "prompt": "no"})";
+  const DataRow row = One(line, config);
+  EXPECT_EQ(row.prompt, "t");
+  EXPECT_EQ(row.answer, "1.5");
+  EXPECT_EQ(row.response, "f");
+  EXPECT_EQ(row.verifier, "other");
+  config.set_answer_field("gould");
+  EXPECT_EQ(Error(line, config),
+            "f.jsonl:1: no column \"gould\", which answer_field names; the row "
+            "has in, gold, full, prompt");
+}
+
+TEST(DataSetTest, IdsAreStableAndUnique) {
+  const std::string a = R"({"prompt": "a"})";
+  const std::string b = R"({"prompt": "b"})";
+  const auto rows = Parse(a + "\n" + b + "\n" + a + "\n");
+  ASSERT_TRUE(rows.ok()) << rows.status();
+  EXPECT_EQ(rows->at(0).id, One(a).id);
+  EXPECT_EQ(rows->at(0).id, "3aed686885f4fc41");
+  EXPECT_NE(rows->at(0).id, rows->at(1).id);
+  EXPECT_EQ(rows->at(2).id, rows->at(0).id + "-2");
+  EXPECT_EQ(Error("{\"id\": 7, \"prompt\": \"a\"}\n\n"
+                  "{\"id\": \"7\", \"prompt\": \"b\"}\n"),
+            "f.jsonl:3: id \"7\" is that of line 1 too; ids must differ");
+}
+
+TEST(DataSetTest, BadInputIsOneSentenceWithItsPlace) {
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {"", "f.jsonl: holds no rows"},
+      {"\n \n", "f.jsonl: holds no rows"},
+      {"{\"prompt\": \"a\"}\n{\"prompt\": }\n", "f.jsonl:2: column 12: "},
+      {"[1]\n", "f.jsonl:1: holds array; wanted one JSON object"},
+      {"{\"q\": 1, \"a\": 2}",
+       "f.jsonl:1: no column prompt, question, problem or messages; the row "
+       "has q, a"},
+      {"{\"prompt\": 7}", "f.jsonl:1: column prompt is number"},
+      {"{\"prompt\": [{\"role\": \"user\"}]}", "f.jsonl:1: message 1"},
+      {"{\"prompt\": [{\"role\": \"system\", \"content\": \"s\"}]}",
+       "f.jsonl:1: column prompt has no message of role user"},
+      {"{\"prompt\": \"a\", \"tests\": {\"kind\": \"x\"}}",
+       "f.jsonl:1: tests.kind: got \"x\""},
+      {"{\"prompt\": \"a\", \"verifier\": 1}", "f.jsonl:1: column verifier"},
+  };
+  for (const auto& [content, want] : cases) {
+    EXPECT_THAT(Error(content), StartsWith(want)) << content;
+    EXPECT_EQ(Error(content).find('\n'), std::string::npos) << content;
+  }
+  DataSet config;
+  config.set_path("$RUN/none.jsonl");
+  const auto rows = LoadDataRows(config, "/nowhere");
+  EXPECT_THAT(std::string(rows.status().message()),
+              HasSubstr("/nowhere/none.jsonl"));
+}
+
+TEST(DataSetTest, LimitAndByteOrderMark) {
+  DataSet config;
+  config.set_limit(2);
+  const auto rows = Parse(
+      "\xEF\xBB\xBF{\"prompt\": \"a\"}\r\n"
+      "{\"prompt\": \"b\"}\r\nbroken",
+      config);
+  ASSERT_TRUE(rows.ok()) << rows.status();
+  EXPECT_EQ(rows->size(), 2);
+}
+
+TEST(DataSetTest, ReadsOpenAisGsm8kAsItIs) {
+  const char* shared = std::getenv("PONDER_SHARED_DATA");
+  const std::string path = absl::StrCat(
+      shared != nullptr ? shared : "../shared/data", "/gsm8k/train.jsonl");
+  if (!std::filesystem::exists(path)) {
+    GTEST_SKIP() << path << " is not there";
+  }
+  DataSet config;
+  config.set_path(path);
+  const auto rows = LoadDataRows(config, "");
+  ASSERT_TRUE(rows.ok()) << rows.status();
+  EXPECT_EQ(rows->name, "train");
+  EXPECT_EQ(rows->rows.size(), 7473);
+  for (const DataRow& row : rows->rows) {
+    ASSERT_FALSE(row.prompt.empty());
+    ASSERT_THAT(row.answer, HasSubstr("#### "));
+  }
+}
+
+}  // namespace
+}  // namespace ponder
