@@ -1,0 +1,46 @@
+#include "policy/text/unicode.h"
+
+#include <string>
+
+#include "gtest/gtest.h"
+
+namespace ponder {
+namespace {
+
+TEST(UnicodeTest, ValidUtf8Length) {
+  EXPECT_EQ(ValidUtf8Length(""), 0);
+  EXPECT_EQ(ValidUtf8Length("a\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80"), 10);
+  EXPECT_EQ(ValidUtf8Length("ab\xFF"), 2);
+  EXPECT_EQ(ValidUtf8Length("\xC0\x80"), 0);          // Overlong.
+  EXPECT_EQ(ValidUtf8Length("\xE0\x9F\xBF"), 0);      // Overlong.
+  EXPECT_EQ(ValidUtf8Length("\xED\xA0\x80"), 0);      // A surrogate.
+  EXPECT_EQ(ValidUtf8Length("\xF4\x90\x80\x80"), 0);  // Above U+10FFFF.
+  EXPECT_EQ(ValidUtf8Length("x\xE2\x82"), 1);         // Cut off.
+}
+
+// The example of the Unicode standard, table 3-11, and one cut off.
+TEST(UnicodeTest, ReplacesEachMaximalSubpart) {
+  const std::string r = "\xEF\xBF\xBD";
+  EXPECT_EQ(ReplaceInvalidUtf8("\xE1\x80\xE2\xF0\x91\x92\xF1\xBF\x41"),
+            r + r + r + r + "A");
+  EXPECT_EQ(ReplaceInvalidUtf8("\xED\xA0\x80"), r + r + r);
+  EXPECT_EQ(ReplaceInvalidUtf8("ok \xF0\x9F\x98"), "ok " + r);
+  EXPECT_EQ(ReplaceInvalidUtf8("\xC3\xA9"), "\xC3\xA9");
+}
+
+TEST(UnicodeTest, CodePointsAtBothEnds) {
+  EXPECT_EQ(FirstCodePoint("\xE2\x82\xAC-").value, 0x20AC);
+  EXPECT_EQ(FirstCodePoint("\xE2\x82\xAC-").num_bytes, 3);
+  EXPECT_EQ(LastCodePoint("-\xF0\x9F\x98\x80").value, 0x1F600);
+  EXPECT_EQ(LastCodePoint("").num_bytes, 0);
+}
+
+TEST(UnicodeTest, Nfc) {
+  EXPECT_EQ(ToNfc("plain"), "plain");
+  EXPECT_EQ(ToNfc("e\xCC\x81"), "\xC3\xA9");
+  EXPECT_EQ(ToNfc(std::string("\0e\xCC\x81", 4)), std::string("\0\xC3\xA9", 3));
+  EXPECT_EQ(ToNfc("\xEF\xAC\x81"), "\xEF\xAC\x81");  // The fi ligature stays.
+}
+
+}  // namespace
+}  // namespace ponder
