@@ -50,7 +50,7 @@ class Generator {
       if (!seen_.insert(problem.canonical).second) {
         if (++repeats < kMaxRepeats) continue;
         return absl::InvalidArgumentError(
-            absl::StrCat(task_.name, " has hardly more than ", seen_.size() - 1,
+            absl::StrCat(task_.name, " has hardly more than ", seen_.size(),
                          " different problems of sizes ", min_size_, " to ",
                          max_size_, "; ask for fewer, or for larger ones"));
       }

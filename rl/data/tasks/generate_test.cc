@@ -224,17 +224,18 @@ TEST(GenerateTest, WritesRowsThatAreRead) {
 TEST(GenerateTest, FewProblemsAreSaidInASentence) {
   GeneratedSet set = Ask("quickstart_math", 100, 0);
   set.set_max_size(2);
-  EXPECT_EQ(GenerateProblems(set).status().message(),
+  EXPECT_EQ(std::string(GenerateProblems(set).status().message()),
             "quickstart_math has hardly more than 55 different problems of "
             "sizes 2 to 2; ask for fewer, or for larger ones");
 }
 
 TEST(GenerateTest, BadArgumentsAreNamed) {
-  EXPECT_EQ(GenerateProblems(Ask("count_down", 1, 0)).status().message(),
-            "no task is named \"count_down\"; did you mean \"countdown\"?");
+  EXPECT_EQ(
+      std::string(GenerateProblems(Ask("count_down", 1, 0)).status().message()),
+      "no task is named \"count_down\"; did you mean \"countdown\"?");
   GeneratedSet set = Ask("countdown", 1, 0);
   set.set_max_size(100);
-  EXPECT_EQ(GenerateProblems(set).status().message(),
+  EXPECT_EQ(std::string(GenerateProblems(set).status().message()),
             "countdown: sizes 3 to 100; wanted within 2 to 8");
 }
 
