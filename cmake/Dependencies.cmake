@@ -52,9 +52,11 @@ if(PONDER_WITH_TORCH)
   # The wheel carries old copies of protobuf and fmt: -idirafter puts them last.
   target_compile_options(ponder_torch INTERFACE
     "SHELL:-idirafter ${PONDER_TORCH}/include")
+  target_compile_options(ponder_torch INTERFACE -fopenmp)
   target_link_libraries(ponder_torch INTERFACE
     ${PONDER_TORCH}/lib/libtorch_cpu.so
-    ${PONDER_TORCH}/lib/libc10.so)
+    ${PONDER_TORCH}/lib/libc10.so
+    ${PONDER_TORCH}/lib/libgomp.so.1)
   target_link_options(ponder_torch INTERFACE
     -Wl,-rpath,${PONDER_TORCH}/lib
     -Wl,--disable-new-dtags

@@ -21,6 +21,9 @@ endif()
 function(ponder_target name)
   target_include_directories(${name} PUBLIC ${PROJECT_SOURCE_DIR})
   target_compile_options(${name} PRIVATE -Wall -Wextra -Werror)
+  # Programs like libraries: one precompiled header then serves both.
+  set_target_properties(${name} PROPERTIES POSITION_INDEPENDENT_CODE OFF)
+  target_compile_options(${name} PRIVATE -fPIC)
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
     # -fpch-preprocess lets ccache cache files that use a precompiled header.
     target_compile_options(${name} PRIVATE -fpch-preprocess)

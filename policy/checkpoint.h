@@ -1,0 +1,59 @@
+// Checkpoints as Hugging Face folders: config.json, tokenizer.json and the like
+// as they are, weights as safetensors.
+
+#ifndef PONDER_POLICY_CHECKPOINT_H_
+#define PONDER_POLICY_CHECKPOINT_H_
+
+#include <cstdint>
+#include <map>
+#include <string>
+
+#include "ATen/core/Tensor.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "policy/decoder.h"
+#include "policy/model_config.h"
+
+namespace ponder {
+
+// The small files of a folder by name: config.json, tokenizer.json, ...
+using PolicyFiles = std::map<std::string, std::string>;
+
+struct Checkpoint {
+  ModelConfig config;
+  PolicyFiles files;
+  TensorMap weights;
+};
+
+// The model's shape from config.json of `files`, with the end-of-text ids of
+// generation_config.json where that has some. `where` names the folder.
+absl::StatusOr<ModelConfig> ConfigOfFiles(const PolicyFiles& files,
+                                          absl::string_view where);
+
+// Reads the small files of a folder. NOT_FOUND with what to do if there is no
+// config.json.
+absl::StatusOr<PolicyFiles> ReadPolicyFiles(const std::string& folder);
+
+// Reads a whole folder; weights are copied into memory as `dtype`. F32, F16 and
+// BF16 tensors are read; rotary tables of old checkpoints and an lm_head that
+// is tied are left out.
+absl::StatusOr<Checkpoint> LoadCheckpoint(const std::string& folder,
+                                          at::ScalarType dtype);
+
+// Writes files and model.safetensors (as `dtype`) into a folder that exists.
+// For a folder that must be whole or absent see base/file.h, FolderWriter.
+absl::Status WriteCheckpoint(const std::string& folder,
+                             const PolicyFiles& files, const TensorMap& weights,
+                             at::ScalarType dtype);
+
+// CRC-32C over the bytes of all tensors in ascending order of names.
+uint32_t WeightsChecksum(const TensorMap& weights);
+
+// "F32" <-> at::kFloat and so on; at::ScalarType::Undefined, "" if unknown.
+at::ScalarType ScalarTypeOf(absl::string_view safetensors_dtype);
+std::string SafetensorsDtype(at::ScalarType type);
+
+}  // namespace ponder
+
+#endif  // PONDER_POLICY_CHECKPOINT_H_

@@ -1,0 +1,225 @@
+#include "policy/decoder.h"
+
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "base/file.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "policy/checkpoint.h"
+#include "policy/files/safetensors.h"
+
+namespace ponder {
+namespace {
+
+using at::Tensor;
+using ::testing::HasSubstr;
+
+ModelConfig TinyConfig(const std::string& type) {
+  ModelConfig c;
+  c.model_type = type;
+  c.vocab_size = 60;
+  c.hidden_size = 32;
+  c.intermediate_size = 48;
+  c.num_layers = 2;
+  c.num_heads = 4;
+  c.num_kv_heads = 2;
+  c.head_dim = 8;
+  c.max_position_embeddings = 128;
+  c.qkv_bias = type == "qwen2";
+  c.qk_norm = type == "qwen3";
+  c.tie_word_embeddings = type != "llama";
+  return c;
+}
+
+std::shared_ptr<const Decoder> TinyDecoder(const ModelConfig& config,
+                                           at::ScalarType dtype) {
+  auto decoder =
+      Decoder::Create(config, RandomWeights(config, 0.1, 1.0, 3), dtype, 128);
+  EXPECT_TRUE(decoder.ok()) << decoder.status();
+  return *decoder;
+}
+
+Tensor Ids(int64_t n) { return at::arange(n, at::kLong) * 7 % 60; }
+
+TEST(DecoderTest, ParameterCountsOfPublishedModels) {
+  const auto count = [](const char* type, int64_t d, int64_t ff, int64_t layers,
+                        int64_t heads, int64_t kv, int64_t head_dim,
+                        int64_t vocab, bool tied) {
+    ModelConfig c = TinyConfig(type);
+    c.hidden_size = d;
+    c.intermediate_size = ff;
+    c.num_layers = layers;
+    c.num_heads = heads;
+    c.num_kv_heads = kv;
+    c.head_dim = head_dim;
+    c.vocab_size = vocab;
+    c.tie_word_embeddings = tied;
+    return c.NumParameters();
+  };
+  // Qwen2.5-0.5B, Qwen2.5-7B, Qwen3-0.6B, Llama-3.1-8B.
+  EXPECT_EQ(count("qwen2", 896, 4864, 24, 14, 2, 64, 151936, true), 494032768);
+  EXPECT_EQ(count("qwen2", 3584, 18944, 28, 28, 4, 128, 152064, false),
+            7615616512);
+  EXPECT_EQ(count("qwen3", 1024, 3072, 28, 16, 8, 128, 151936, true),
+            596049920);
+  EXPECT_EQ(count("llama", 4096, 14336, 32, 32, 8, 128, 128256, false),
+            8030261248);
+}
+
+TEST(DecoderTest, PackingAndCheckpointingKeepEveryBit) {
+  for (const std::string type : {"llama", "qwen2", "qwen3"}) {
+    for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
+      const auto decoder = TinyDecoder(TinyConfig(type), dtype);
+      const Tensor ids = Ids(31);
+      const Tensor alone =
+          decoder->PackedHidden(ids.slice(0, 7, 20), {0, 13}, false);
+      const Tensor packed = decoder->PackedHidden(ids, {0, 7, 20, 31}, false);
+      EXPECT_TRUE(at::equal(alone, packed.slice(0, 7, 20))) << type;
+    }
+  }
+}
+
+TEST(DecoderTest, CheckpointingGivesTheSameGradients) {
+  const ModelConfig config = TinyConfig("qwen3");
+  std::vector<TensorMap> grads;
+  for (const bool checkpoint : {false, true}) {
+    TensorMap weights = RandomWeights(config, 0.1, 1.0, 3);
+    for (auto& [name, w] : weights) w.set_requires_grad(true);
+    const auto decoder = *Decoder::Create(config, weights, at::kFloat, 128);
+    const Tensor hidden =
+        decoder->PackedHidden(Ids(31), {0, 7, 31}, checkpoint);
+    torch::autograd::backward({hidden.square().sum()}, {});
+    TensorMap& got = grads.emplace_back();
+    for (auto& [name, w] : weights) got[name] = w.grad();
+  }
+  for (const auto& [name, g] : grads[0]) {
+    EXPECT_TRUE(at::equal(g, grads[1][name])) << name;
+  }
+}
+
+TEST(DecoderTest, NamesWhatIsWrongWithTheTensors) {
+  const ModelConfig config = TinyConfig("qwen2");
+  const auto error = [&](auto change) {
+    TensorMap weights = RandomWeights(config, 0.1, 1.0, 3);
+    change(weights);
+    const auto decoder = Decoder::Create(config, weights, at::kFloat, 128);
+    return std::string(decoder.status().message());
+  };
+  EXPECT_THAT(error([](TensorMap& w) { w.erase("model.norm.weight"); }),
+              HasSubstr("no tensor model.norm.weight"));
+  EXPECT_THAT(
+      error([](TensorMap& w) { w["model.norm.weight"] = at::ones({5}); }),
+      HasSubstr("has shape [5], config.json wants [32]"));
+  EXPECT_THAT(error([](TensorMap& w) { w["extra.weight"] = at::ones({5}); }),
+              HasSubstr("extra.weight"));
+  const auto too_long = Decoder::Create(
+      config, RandomWeights(config, 0.1, 1.0, 3), at::kFloat, 129);
+  EXPECT_THAT(std::string(too_long.status().message()),
+              HasSubstr("max_position_embeddings is 128"));
+}
+
+// Logits of transformers for tiny random models; made by
+// tests/parity/make_models.py.
+class ModelParityTest : public ::testing::TestWithParam<const char*> {};
+
+TEST_P(ModelParityTest, LogitsAndTokenLogprobsMatchTransformers) {
+  const std::string folder =
+      std::string("tests/parity/golden/models/") + GetParam();
+  auto checkpoint = LoadCheckpoint(folder, at::kFloat);
+  ASSERT_TRUE(checkpoint.ok()) << checkpoint.status();
+  const auto v4 = ParseModelConfig(*ReadFile(folder + "/config_v4.json"), "v4");
+  ASSERT_TRUE(v4.ok()) << v4.status();
+
+  const auto reference =
+      *SafetensorsFile::Open(folder + "/reference.safetensors");
+  const auto read = [&](const char* name, at::ScalarType type) {
+    const TensorInfo* info = reference->Find(name);
+    EXPECT_NE(info, nullptr) << name;
+    Tensor t = at::empty(info->shape, type);
+    std::memcpy(t.mutable_data_ptr(), info->bytes, info->num_bytes);
+    return t;
+  };
+  const Tensor ids = read("input_ids", at::kLong).view({-1});
+  const Tensor want = read("logits", at::kFloat).view({ids.size(0), -1});
+
+  for (const ModelConfig& config : {checkpoint->config, *v4}) {
+    const auto decoder =
+        Decoder::Create(config, checkpoint->weights, at::kFloat,
+                        config.max_position_embeddings);
+    ASSERT_TRUE(decoder.ok()) << decoder.status();
+    const Tensor hidden =
+        (*decoder)->PackedHidden(ids, {0, ids.size(0)}, false);
+    const Tensor got = (*decoder)->Logits(hidden);
+    EXPECT_LE((got - want).abs().max().item<float>(), 2e-5);
+    for (const double temperature : {1.0, 0.7}) {
+      const Tensor logprobs =
+          ChunkedTokenLogprobs(hidden.slice(0, 0, -1),
+                               (*decoder)->output_weight(), ids.slice(0, 1),
+                               temperature, 16, false)
+              .logprobs;
+      const Tensor want_logprobs =
+          at::log_softmax(want.slice(0, 0, -1) / temperature, -1)
+              .gather(1, ids.slice(0, 1).unsqueeze(1))
+              .squeeze(1);
+      EXPECT_LE((logprobs - want_logprobs).abs().max().item<float>(), 1e-4);
+    }
+  }
+}
+
+TEST_P(ModelParityTest, GradientNormsMatchTransformers) {
+  const std::string folder =
+      std::string("tests/parity/golden/models/") + GetParam();
+  auto checkpoint = LoadCheckpoint(folder, at::kFloat);
+  ASSERT_TRUE(checkpoint.ok()) << checkpoint.status();
+  const auto reference =
+      *SafetensorsFile::Open(folder + "/reference.safetensors");
+  for (auto& [name, w] : checkpoint->weights) w.set_requires_grad(true);
+  const auto decoder =
+      *Decoder::Create(checkpoint->config, checkpoint->weights, at::kFloat,
+                       checkpoint->config.max_position_embeddings);
+  const TensorInfo* info = reference->Find("input_ids");
+  const int64_t n = info->num_bytes / 8;
+  const Tensor ids = at::empty({n}, at::kLong);
+  std::memcpy(ids.mutable_data_ptr(), info->bytes, info->num_bytes);
+
+  const Tensor hidden = decoder->PackedHidden(ids, {0, n}, false);
+  const Tensor logprobs =
+      ChunkedTokenLogprobs(hidden.slice(0, 0, -1), decoder->output_weight(),
+                           ids.slice(0, 1), 1.0, 33, false)
+          .logprobs;
+  torch::autograd::backward({-logprobs.mean()}, {});
+  for (const auto& [name, w] : checkpoint->weights) {
+    const TensorInfo* norm = reference->Find("grad_norm/" + name);
+    ASSERT_NE(norm, nullptr) << name;
+    float want;
+    std::memcpy(&want, norm->bytes, sizeof(want));
+    EXPECT_NEAR(w.grad().norm().item<float>(), want, 1e-4 * want + 1e-6)
+        << name;
+  }
+}
+
+// Its frequencies depend on the length of the whole sequence, beyond the
+// context that it was trained with.
+TEST(DynamicRopeTest, IsRefusedBeyondTheContext) {
+  auto checkpoint =
+      LoadCheckpoint("tests/parity/golden/models/llama_dynamic", at::kFloat);
+  ASSERT_TRUE(checkpoint.ok()) << checkpoint.status();
+  EXPECT_TRUE(
+      Decoder::Create(checkpoint->config, checkpoint->weights, at::kFloat, 64)
+          .ok());
+  EXPECT_FALSE(
+      Decoder::Create(checkpoint->config, checkpoint->weights, at::kFloat, 65)
+          .ok());
+}
+
+INSTANTIATE_TEST_SUITE_P(Golden, ModelParityTest,
+                         ::testing::Values("llama", "llama_linear", "llama31",
+                                           "qwen2", "qwen2_yarn", "qwen3"),
+                         [](const auto& param_info) {
+                           return std::string(param_info.param);
+                         });
+
+}  // namespace
+}  // namespace ponder

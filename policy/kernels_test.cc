@@ -1,0 +1,201 @@
+#include "policy/kernels.h"
+
+#include <cmath>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "policy/ops.h"
+
+namespace ponder {
+namespace {
+
+using at::Tensor;
+
+Tensor Randn(at::IntArrayRef shape, uint64_t seed) {
+  auto generator = at::detail::createCPUGenerator(seed);
+  return at::randn(shape, generator);
+}
+
+double MaxDifference(const Tensor& a, const Tensor& b) {
+  return (a.to(at::kDouble) - b.to(at::kDouble)).abs().max().item<double>();
+}
+
+// Gradient of sum(f(x) * w) by autograd of f, for each input.
+template <typename F>
+std::vector<Tensor> Gradients(const std::vector<Tensor>& inputs, F f,
+                              uint64_t seed) {
+  std::vector<Tensor> leaves;
+  for (const Tensor& x : inputs) {
+    leaves.push_back(x.detach().clone().set_requires_grad(true));
+  }
+  const Tensor y = f(leaves);
+  torch::autograd::backward({(y * Randn(y.sizes(), seed)).sum()}, {});
+  std::vector<Tensor> grads;
+  for (const Tensor& leaf : leaves) grads.push_back(leaf.grad());
+  return grads;
+}
+
+template <typename F, typename G>
+void ExpectSame(const std::vector<Tensor>& inputs, F ours, G theirs,
+                double tolerance) {
+  EXPECT_LE(MaxDifference(ours(inputs), theirs(inputs)), tolerance);
+  const auto a = Gradients(inputs, ours, 5);
+  const auto b = Gradients(inputs, theirs, 5);
+  for (size_t i = 0; i < a.size(); ++i) {
+    EXPECT_LE(MaxDifference(a[i], b[i]), tolerance) << "input " << i;
+  }
+}
+
+TEST(KernelsTest, RmsNormMatchesItsFormula) {
+  for (const int64_t size : {5, 16, 24, 128, 130}) {
+    ExpectSame(
+        {Randn({37, size}, 1), Randn({size}, 2)},
+        [](const std::vector<Tensor>& in) {
+          return RmsNorm(in[0], in[1], 1e-6);
+        },
+        [](const std::vector<Tensor>& in) {
+          return in[0] * at::rsqrt(in[0].square().mean(-1, true) + 1e-6) *
+                 in[1];
+        },
+        5e-5);
+  }
+}
+
+TEST(KernelsTest, SwiGluMatchesItsFormula) {
+  for (const int64_t size : {3, 16, 50}) {
+    ExpectSame(
+        {Randn({9, size}, 1) * 4, Randn({9, size}, 2)},
+        [](const std::vector<Tensor>& in) { return SwiGlu(in[0], in[1]); },
+        [](const std::vector<Tensor>& in) { return at::silu(in[0]) * in[1]; },
+        1e-5);
+  }
+}
+
+// softmax(scale q k^T) v with LibTorch's operations, one sequence at a time.
+Tensor ReferenceAttention(const Tensor& q, const Tensor& k, const Tensor& v,
+                          const std::vector<int64_t>& cu_seqlens,
+                          double scale) {
+  const int64_t group = q.size(1) / k.size(1);
+  std::vector<Tensor> outs;
+  for (size_t s = 0; s + 1 < cu_seqlens.size(); ++s) {
+    const auto part = [&](const Tensor& x, int64_t repeat) {
+      return x.slice(0, cu_seqlens[s], cu_seqlens[s + 1])
+          .repeat_interleave(repeat, 1)
+          .transpose(0, 1);
+    };
+    const Tensor ks = part(k, group), vs = part(v, group);
+    Tensor scores = at::matmul(part(q, 1), ks.transpose(1, 2)) * scale;
+    const int64_t n = scores.size(1);
+    scores = scores.masked_fill(at::ones({n, n}, at::kBool).triu(1),
+                                -std::numeric_limits<double>::infinity());
+    outs.push_back(at::matmul(at::softmax(scores, -1), vs).transpose(0, 1));
+  }
+  return at::cat(outs);
+}
+
+TEST(KernelsTest, AttentionMatchesSoftmaxOfProducts) {
+  const std::vector<int64_t> cu_seqlens = {0, 1, 18, 20, 55};
+  for (const int64_t head_dim : {8, 16, 20, 64}) {
+    for (const int64_t heads : {2, 4}) {
+      ExpectSame(
+          {Randn({55, heads, head_dim}, 1), Randn({55, 2, head_dim}, 2),
+           Randn({55, 2, head_dim}, 3)},
+          [&](const std::vector<Tensor>& in) {
+            return PackedAttention(in[0], in[1], in[2], cu_seqlens, 0.3);
+          },
+          [&](const std::vector<Tensor>& in) {
+            return ReferenceAttention(in[0], in[1], in[2], cu_seqlens, 0.3);
+          },
+          2e-5);
+    }
+  }
+}
+
+TEST(KernelsTest, AttentionRowsDoNotDependOnTheBlocks) {
+  const int64_t n = 43, heads = 4, groups = 2, dim = 24;
+  const Tensor q = Randn({n, heads, dim}, 1);
+  const Tensor k = Randn({n, groups, dim}, 2);
+  const Tensor v = Randn({n, groups, dim}, 3);
+  const Tensor packed = PackedAttention(q, k, v, {0, n}, 0.2);
+
+  for (const int64_t block : {1, 3, 16, 64}) {
+    std::vector<const float*> key_blocks, value_blocks;
+    for (int64_t j = 0; j < n; j += block) {
+      key_blocks.push_back(k.const_data_ptr<float>() + j * groups * dim);
+      value_blocks.push_back(v.const_data_ptr<float>() + j * groups * dim);
+    }
+    const kernels::KeyValues<float> keys = {
+        key_blocks.data(), value_blocks.data(), block, groups * dim, dim};
+    for (int64_t t = 0; t < n; ++t) {
+      const int64_t num_keys = t + 1;
+      const Tensor row = at::empty({heads, dim});
+      kernels::Attention(q.const_data_ptr<float>() + t * heads * dim, &keys,
+                         &num_keys, 0.2, 1, heads, groups, dim,
+                         row.mutable_data_ptr<float>(), nullptr);
+      ASSERT_TRUE(at::equal(row, packed[t])) << block << " " << t;
+    }
+  }
+}
+
+TEST(KernelsTest, RopeRotatesBackAndKeepsNorms) {
+  RopeConfig config;
+  const auto table =
+      std::make_shared<const RopeTable>(MakeRopeTable(config, 24, 50));
+  const Tensor x = Randn({50, 3, 24}, 1);
+  const Tensor positions = at::arange(50, at::kLong);
+  const Tensor y = Rope(x, positions, table);
+  EXPECT_TRUE(at::equal(x[0], y[0]));
+  EXPECT_LE(MaxDifference(x.norm(2, -1), y.norm(2, -1)), 1e-5);
+  // The gradient of sum(y * y) / 2 is the rotation back of y: x itself.
+  const Tensor leaf = x.clone().set_requires_grad(true);
+  torch::autograd::backward({(Rope(leaf, positions, table).square() / 2).sum()},
+                            {});
+  EXPECT_LE(MaxDifference(leaf.grad(), x), 1e-5);
+}
+
+TEST(KernelsTest, TokenLogprobsMatchLogSoftmax) {
+  const Tensor ids = at::arange(23, at::kLong) * 7 % 50;
+  for (const double temperature : {1.0, 0.7}) {
+    for (const int64_t chunk : {1, 5, 100}) {
+      ExpectSame(
+          {Randn({23, 12}, 1), Randn({50, 12}, 2)},
+          [&](const std::vector<Tensor>& in) {
+            return ChunkedTokenLogprobs(in[0], in[1], ids, temperature, chunk,
+                                        false)
+                .logprobs;
+          },
+          [&](const std::vector<Tensor>& in) {
+            return at::log_softmax(at::matmul(in[0], in[1].t()) / temperature,
+                                   -1)
+                .gather(1, ids.unsqueeze(1))
+                .squeeze(1);
+          },
+          2e-5);
+    }
+  }
+  const Tensor hidden = Randn({23, 12}, 1), weight = Randn({50, 12}, 2);
+  const Tensor logp = at::log_softmax(at::matmul(hidden, weight.t()), -1);
+  EXPECT_LE(MaxDifference(
+                ChunkedTokenLogprobs(hidden, weight, ids, 1.0, 4, true).entropy,
+                -(logp.exp() * logp).sum(-1)),
+            2e-5);
+}
+
+TEST(KernelsTest, LinearRowsDoNotDependOnTheBatch) {
+  const Tensor w = Randn({64, 128}, 1), b = Randn({64}, 2);
+  const Tensor x = Randn({300, 128}, 3);
+  for (const at::ScalarType type : {at::kFloat, at::kBFloat16}) {
+    const Tensor all = Linear(x.to(type), w, b);
+    for (int64_t n = 1; n < 60; ++n) {
+      for (const int64_t first : {0, 3, 50}) {
+        const Tensor some =
+            Linear(x.slice(0, first, first + n).to(type).clone(), w, b);
+        ASSERT_TRUE(at::equal(some, all.slice(0, first, first + n)))
+            << type << " " << n << " rows from " << first;
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace ponder

@@ -1,0 +1,59 @@
+// The kernels as functions over tensors, differentiable where LibTorch's
+// gradient mode is on. Tensors are contiguous, on the CPU, float32 or bfloat16.
+// Errors of shape are our own bugs and throw c10::Error. Thread-safe.
+
+#ifndef PONDER_POLICY_OPS_H_
+#define PONDER_POLICY_OPS_H_
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "ATen/core/Tensor.h"
+#include "policy/rope.h"
+
+namespace ponder {
+
+// Letters as in kernels.h: T tokens, D hidden size, H query heads, G key
+// heads, K head size, V vocabulary, N chosen tokens.
+
+// y = x W^T + b; x [T, D], weight [out, D], bias [out] or undefined. The weight
+// is cast to x's type. The rows of a small product are padded to a multiple of
+// four, because only then LibTorch's float32 product gives a row the same bits
+// whatever the other rows and the number of threads (docs/numerics.md).
+at::Tensor Linear(const at::Tensor& x, const at::Tensor& weight,
+                  const at::Tensor& bias);
+
+// RMSNorm over the last dimension; x [..., D], weight [D] of any float type.
+at::Tensor RmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps);
+
+// silu(gate) * up; both [T, F].
+at::Tensor SwiGlu(const at::Tensor& gate, const at::Tensor& up);
+
+// x [T, heads, K]; positions [T] int64. `table` is kept alive by the graph.
+at::Tensor Rope(const at::Tensor& x, const at::Tensor& positions,
+                const std::shared_ptr<const RopeTable>& table);
+
+// Causal attention within packed sequences. q [T, H, K]; k, v [T, G, K];
+// cu_seqlens: first row of each sequence, and T. Returns [T, H, K].
+at::Tensor PackedAttention(const at::Tensor& q, const at::Tensor& k,
+                           const at::Tensor& v,
+                           const std::vector<int64_t>& cu_seqlens,
+                           double scale);
+
+struct TokenLogprobs {
+  at::Tensor logprobs;  // [N] float32, differentiable.
+  at::Tensor entropy;  // [N] float32 in nats, detached; undefined if not asked.
+};
+
+// log softmax(hidden W^T / temperature)[ids], the logits of at most
+// chunk_tokens rows at a time, computed again in the backward pass: [N, V] is
+// never held. hidden [N, D], weight [V, D], ids [N] int64.
+TokenLogprobs ChunkedTokenLogprobs(const at::Tensor& hidden,
+                                   const at::Tensor& weight,
+                                   const at::Tensor& ids, double temperature,
+                                   int64_t chunk_tokens, bool want_entropy);
+
+}  // namespace ponder
+
+#endif  // PONDER_POLICY_OPS_H_

@@ -1,0 +1,193 @@
+#include "policy/text/tokenizer.h"
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "base/file.h"
+#include "base/philox.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "nlohmann/json.hpp"
+#include "policy/text/byte_tokenizer.h"
+
+namespace ponder {
+namespace {
+
+using nlohmann::json;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+json ByteFile() { return json::parse(ByteTokenizerJson(259)); }
+
+// Bytes, and tokens from 256 on for `tokens`, each the merge of a pair; after
+// them the tags.
+json FileWithMerges(
+    const std::vector<std::pair<std::string, std::string>>& merges) {
+  json file = ByteFile();
+  for (const auto& [left, right] : merges) {
+    json& vocab = file["model"]["vocab"];
+    const size_t id = vocab.size();
+    vocab.emplace(left + right, id);
+    file["model"]["merges"].push_back({left, right});
+  }
+  for (size_t i = 0; i < 3; ++i) {
+    file["added_tokens"][i]["id"] = file["model"]["vocab"].size() + i;
+  }
+  return file;
+}
+
+std::unique_ptr<Tokenizer> Make(const json& file) {
+  auto tokenizer = Tokenizer::FromJson(file.dump(), "t.json");
+  EXPECT_TRUE(tokenizer.ok()) << tokenizer.status();
+  return *std::move(tokenizer);
+}
+
+std::string ErrorAfter(const std::function<void(json&)>& change) {
+  json file = FileWithMerges({{"a", "b"}});
+  change(file);
+  return std::string(
+      Tokenizer::FromJson(file.dump(), "t.json").status().message());
+}
+
+TEST(TokenizerTest, MergesByRankThenFromTheLeft) {
+  const auto tokenizer = Make(FileWithMerges({{"b", "c"}, {"a", "b"}}));
+  EXPECT_THAT(tokenizer->Encode("abc"), ElementsAre('a', 256));
+  EXPECT_THAT(tokenizer->Encode("abab"), ElementsAre(257, 257));
+  EXPECT_THAT(Make(FileWithMerges({{"a", "a"}}))->Encode("aaa"),
+              ElementsAre(256, 'a'));
+}
+
+TEST(TokenizerTest, MergesInTheOlderSpelling) {
+  json file = FileWithMerges({{"a", "b"}, {"ab", "c"}});
+  file["model"]["merges"] = {"#version: 0.2", "a b", "ab c"};
+  EXPECT_THAT(Make(file)->Encode("abc"), ElementsAre(257));
+}
+
+TEST(TokenizerTest, IgnoreMergesTakesWholePieces) {
+  json file = FileWithMerges({{"a", "b"}, {"abc", "d"}});
+  EXPECT_FALSE(Tokenizer::FromJson(file.dump(), "t.json").ok());
+  file["model"]["vocab"] =
+      FileWithMerges({{"a", "b"}, {"b", "cd"}})["model"]["vocab"];
+  file["model"]["merges"] = {"a b"};
+  EXPECT_THAT(Make(file)->Encode("bcd"), ElementsAre('b', 'c', 'd'));
+  file["model"]["ignore_merges"] = true;
+  EXPECT_THAT(Make(file)->Encode("bcd"), ElementsAre(257));
+  EXPECT_THAT(Make(file)->Encode("bcda"), ElementsAre('b', 'c', 'd', 'a'));
+}
+
+TEST(TokenizerTest, KeepsBytesThatAreNotText) {
+  json file = FileWithMerges({{"Ã", "©"}});  // The two bytes of e acute.
+  file["normalizer"] = {{"type", "NFC"}};
+  file["pre_tokenizer"]["use_regex"] = true;
+  const auto tokenizer = Make(file);
+  EXPECT_THAT(tokenizer->Encode("\xC3\xA9\xC3x\xFF\xA9"),
+              ElementsAre(256, 0xC3, 'x', 0xFF, 0xA9));
+
+  RandomStream random(StreamKey().Add("tokenizer test").key());
+  const std::string some = "<think>\xE2\x82\xAC \xC3\xA9\n<|endoftext|>1";
+  for (int trial = 0; trial < 2000; ++trial) {
+    std::string bytes;
+    const int64_t length = random.Int(0, 40);
+    for (int64_t i = 0; i < length; ++i) {
+      // Half of them from a text with tokens and long characters.
+      bytes.push_back(random.Int(0, 1) == 0
+                          ? static_cast<char>(random.Int(0, 255))
+                          : some[random.Int(0, some.size() - 1)]);
+    }
+    ASSERT_EQ(tokenizer->Decode(tokenizer->Encode(bytes)), bytes);
+  }
+}
+
+TEST(TokenizerTest, NamesWhatIsNotSupported) {
+  const auto set = [](const std::string& pointer, const json& value) {
+    return ErrorAfter(
+        [&](json& file) { file[json::json_pointer(pointer)] = value; });
+  };
+  EXPECT_EQ(ErrorAfter([](json&) {}), "");
+  EXPECT_THAT(set("/model/type", "Unigram"),
+              HasSubstr("t.json.model.type: \"Unigram\" is not supported"));
+  EXPECT_THAT(set("/model/dropout", 0.1), HasSubstr("t.json.model.dropout"));
+  EXPECT_THAT(set("/model/byte_fallback", true), HasSubstr("byte_fallback"));
+  EXPECT_THAT(set("/model/end_of_word_suffix", "</w>"),
+              HasSubstr("end_of_word_suffix"));
+  EXPECT_THAT(set("/model/novelty", 1),
+              HasSubstr("t.json.model.novelty: is not known"));
+  EXPECT_THAT(set("/truncation", {{"max_length", 5}}), HasSubstr("truncation"));
+  EXPECT_THAT(set("/novelty", 1), HasSubstr("t.json.novelty"));
+  EXPECT_THAT(set("/version", "2.0"), HasSubstr("t.json.version"));
+  EXPECT_THAT(set("/normalizer", {{"type", "NFKC"}}),
+              HasSubstr("t.json.normalizer: {\"type\":\"NFKC\"} is not"));
+  EXPECT_THAT(set("/pre_tokenizer", nullptr),
+              HasSubstr("t.json.pre_tokenizer: null is not supported"));
+  EXPECT_THAT(set("/pre_tokenizer/type", "Metaspace"),
+              HasSubstr("t.json.pre_tokenizer: "));
+  EXPECT_THAT(
+      set("/pre_tokenizer", json::parse(R"({"type":"Sequence","pretokenizers":[
+                    {"type":"Split","pattern":{"Regex":"\\w"},
+                     "behavior":"Isolated","invert":false}]})")),
+      HasSubstr("t.json.pre_tokenizer.pretokenizers[0].pattern: "));
+  EXPECT_THAT(set("/decoder", nullptr), HasSubstr("t.json.decoder"));
+  EXPECT_THAT(set("/post_processor", {{"type", "BertProcessing"}}),
+              HasSubstr("t.json.post_processor"));
+}
+
+TEST(TokenizerTest, NamesWhatIsBroken) {
+  EXPECT_THAT(
+      std::string(Tokenizer::FromJson("{", "t.json").status().message()),
+      HasSubstr("t.json: parse error at line 1"));
+  EXPECT_FALSE(Tokenizer::FromJson("[]", "t.json").ok());
+  EXPECT_THAT(ErrorAfter([](json& f) { f["model"]["vocab"].erase("q"); }),
+              HasSubstr("lacks \"q\", the token of byte 113"));
+  EXPECT_THAT(ErrorAfter([](json& f) { f["model"]["vocab"]["q"] = 7; }),
+              HasSubstr("the id 7 of"));
+  EXPECT_THAT(ErrorAfter([](json& f) { f["model"]["vocab"]["q"] = -1; }),
+              HasSubstr("t.json.model.vocab[\"q\"]"));
+  EXPECT_THAT(ErrorAfter([](json& f) { f["model"]["vocab"]["q"] = 1u << 30; }),
+              HasSubstr("t.json.model.vocab[\"q\"]"));
+  EXPECT_THAT(ErrorAfter([](json& f) { f["model"]["merges"][0] = "ab"; }),
+              HasSubstr("t.json.model.merges[0]"));
+  EXPECT_THAT(ErrorAfter([](json& f) { f["model"]["merges"][0] = "b a"; }),
+              HasSubstr("\"ba\" is not in the vocabulary"));
+  EXPECT_THAT(ErrorAfter([](json& f) { f["added_tokens"][0]["id"] = 300; }),
+              HasSubstr("\"<|endoftext|>\" has the id 300, but 257"));
+  EXPECT_THAT(ErrorAfter([](json& f) { f["added_tokens"][0].erase("id"); }),
+              HasSubstr("t.json.added_tokens[0].id"));
+}
+
+// A quadratic algorithm would take minutes.
+TEST(TokenizerTest, LongPiecesTakeLinearTime) {
+  json file = FileWithMerges({{"a", "a"}, {"aa", "aa"}, {"aaaa", "aaaa"}});
+  file["pre_tokenizer"]["use_regex"] = true;
+  const auto tokenizer = Make(file);
+  const absl::Time start = absl::Now();
+  EXPECT_EQ(tokenizer->Encode(std::string(1 << 20, 'a')).size(), 1 << 17);
+  EXPECT_EQ(tokenizer->Encode(std::string(1 << 20, ' ') + "x").size(),
+            (1 << 20) + 1);
+  EXPECT_EQ(tokenizer->Encode(std::string(1 << 20, '<')).size(), 1 << 20);
+  EXPECT_EQ(tokenizer->Encode(std::string(1 << 20, '\xFF')).size(), 1 << 20);
+  EXPECT_LT(absl::Now() - start, absl::Seconds(20));
+}
+
+TEST(TokenizerTest, ThreadsShareIt) {
+  const auto content = ReadFile("tests/parity/golden/tokenizers/qwen3.json");
+  ASSERT_TRUE(content.ok()) << content.status();
+  const auto made = Tokenizer::FromJson(*content, "qwen3.json");
+  ASSERT_TRUE(made.ok()) << made.status();
+  const Tokenizer& tokenizer = **made;
+  const std::vector<int32_t> wanted = tokenizer.Encode(*content);
+  std::vector<std::vector<int32_t>> got(4);
+  std::vector<std::thread> threads;
+  for (std::vector<int32_t>& ids : got) {
+    threads.emplace_back([&] { ids = tokenizer.Encode(*content); });
+  }
+  for (std::thread& thread : threads) thread.join();
+  for (const std::vector<int32_t>& ids : got) EXPECT_EQ(ids, wanted);
+}
+
+}  // namespace
+}  // namespace ponder
