@@ -16,6 +16,7 @@ using Command = std::function<absl::Status()>;
 
 // Each adds one subcommand to `app`, whose callback sets `*chosen`. Both
 // outlive the parsing and the run of the command.
+void AddDataCommand(CLI::App& app, Command* chosen);
 void AddRewardServerCommand(CLI::App& app, Command* chosen);
 void AddSandboxCommand(CLI::App& app, Command* chosen);
 void AddVerifyCommand(CLI::App& app, Command* chosen);

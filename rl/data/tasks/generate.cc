@@ -145,6 +145,10 @@ Json ProblemToJson(const GeneratedProblem& problem) {
 
 absl::StatusOr<GeneratedSplit> WriteGeneratedSet(
     const GeneratedSet& set, const std::string& run_folder) {
+  if (set.path() == set.held_out_path()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        set.path(), ": is to hold both parts; give each its own file"));
+  }
   PONDER_ASSIGN_OR_RETURN(GeneratedSplit split, GenerateProblems(set));
   PONDER_RETURN_IF_ERROR(
       WriteProblems(split.training, ExpandRunPath(set.path(), run_folder)));
