@@ -112,13 +112,11 @@ absl::Status Tokenizer::AddAddedTokens(const TokenizerFile& file,
           is_new ? " is the next free one" : " elsewhere in the file"));
     }
     if (is_new) ++next_id;
-    tokens_[token.id] = {DecodedToken(token.content), token.special};
-    if (token.normalized) {
-      normalized_matcher_.Add(nfc_ ? ToNfc(token.content) : token.content,
-                              token);
-    } else {
-      raw_matcher_.Add(token.content, token);
-    }
+    // Like `tokenizers`, also decode to the normalized spelling.
+    const std::string pattern =
+        token.normalized && nfc_ ? ToNfc(token.content) : token.content;
+    tokens_[token.id] = {DecodedToken(pattern), token.special};
+    (token.normalized ? normalized_matcher_ : raw_matcher_).Add(pattern, token);
   }
   return absl::OkStatus();
 }

@@ -82,7 +82,6 @@ TEST(TokenizerTest, IgnoreMergesTakesWholePieces) {
 
 TEST(TokenizerTest, KeepsBytesThatAreNotText) {
   json file = FileWithMerges({{"Ã", "©"}});  // The two bytes of e acute.
-  file["normalizer"] = {{"type", "NFC"}};
   file["pre_tokenizer"]["use_regex"] = true;
   const auto tokenizer = Make(file);
   EXPECT_THAT(tokenizer->Encode("\xC3\xA9\xC3x\xFF\xA9"),
@@ -101,6 +100,14 @@ TEST(TokenizerTest, KeepsBytesThatAreNotText) {
     }
     ASSERT_EQ(tokenizer->Decode(tokenizer->Encode(bytes)), bytes);
   }
+}
+
+TEST(TokenizerTest, NormalizesAroundBytesThatAreNotText) {
+  json file = ByteFile();
+  file["normalizer"] = {{"type", "NFC"}};
+  EXPECT_EQ(Make(file)->Decode(Make(file)->Encode("\xFF"
+                                                  "e\xCC\x81\xCC")),
+            "\xFF\xC3\xA9\xCC");
 }
 
 TEST(TokenizerTest, NamesWhatIsNotSupported) {
