@@ -11,6 +11,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
+#include "policy/text/byte_tokenizer.h"
 #include "policy/text/tokenizer.h"
 #include "policy/text/unicode.h"
 
@@ -86,9 +87,16 @@ TEST_P(TokenizerParityTest, DecodesRandomIdsLikeTokenizers) {
   }
 }
 
+// So that the cases of "bytes" are about the file that we write.
+TEST(ByteTokenizerParityTest, GoldenFileIsOurs) {
+  EXPECT_EQ(json::parse(ByteTokenizerJson(512)),
+            json::parse(Golden("bytes.json")));
+}
+
 INSTANTIATE_TEST_SUITE_P(Families, TokenizerParityTest,
-                         testing::Values("gpt2", "gpt2_prefix", "qwen2.5",
-                                         "qwen3", "llama3", "deepseek", "odd"));
+                         testing::Values("bytes", "gpt2", "gpt2_prefix",
+                                         "qwen2.5", "qwen3", "llama3",
+                                         "deepseek", "odd"));
 
 }  // namespace
 }  // namespace ponder

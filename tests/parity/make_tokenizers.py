@@ -3,6 +3,7 @@
 golden/tokenizers/NAME.json       tokenizer.json: a small vocabulary trained on
                                   the corpus, but the real splitting rule,
                                   normalizer and kinds of added tokens
+golden/tokenizers/bytes.json      not made here: Ponder's own tokenizer.json
 golden/tokenizers/texts.json      the texts, a list of strings
 golden/tokenizers/NAME.ids.jsonl  line 1: {"made_by": ...}; then a line for each
                                   text: its ids (add_special_tokens=False), and
@@ -237,13 +238,35 @@ def decoded(tokenizer, ids):
             for skip in (False, True)]
 
 
+def write_ids(name, file, texts):
+    """What `tokenizers` makes of the texts, and of random ids."""
+    made_by = compact({"made_by": f"tokenizers {tokenizers.__version__}"})
+    tokenizer = Tokenizer.from_str(compact(file))
+    lines = [made_by]
+    for text in texts:
+        ids = tokenizer.encode(text, add_special_tokens=False).ids
+        back = decoded(tokenizer, ids)
+        lines.append(compact([ids] if back == [text, text] else [ids] + back))
+    (OUT / f"{name}.ids.jsonl").write_text("\n".join(lines) + "\n")
+
+    rng = random.Random(11)
+    lines = [made_by]
+    for _ in range(200):
+        # A few beyond the vocabulary: they decode to nothing.
+        ids = [rng.randrange(tokenizer.get_vocab_size() + 20)
+               for _ in range(rng.randint(1, 12))]
+        lines.append(compact([ids] + decoded(tokenizer, ids)))
+    (OUT / f"{name}.decode.jsonl").write_text("\n".join(lines) + "\n")
+    print(name, tokenizer.get_vocab_size(), len(file["model"]["merges"]))
+
+
 def main():
     OUT.mkdir(parents=True, exist_ok=True)
-    made_by = compact({"made_by": f"tokenizers {tokenizers.__version__}"})
     texts = corpus()
     # Escaped, for control characters and line ends to survive editors.
     (OUT / "texts.json").write_text(
         "[" + ",\n".join(json.dumps(t) for t in texts) + "]\n")
+    write_ids("bytes", json.loads((OUT / "bytes.json").read_text()), texts)
     for name, (normalizer, pre_tokenizer, ignore, added) in FAMILIES.items():
         file = json.loads(
             train(normalizer, pre_tokenizer, ignore, added).to_str())
@@ -252,25 +275,7 @@ def main():
         if name == "gpt2":
             file = as_old_spelling(file)
         (OUT / f"{name}.json").write_text(compact(file) + "\n")
-        tokenizer = Tokenizer.from_str(compact(file))
-
-        lines = [made_by]
-        for text in texts:
-            ids = tokenizer.encode(text, add_special_tokens=False).ids
-            back = decoded(tokenizer, ids)
-            lines.append(compact([ids] if back == [text, text]
-                                 else [ids] + back))
-        (OUT / f"{name}.ids.jsonl").write_text("\n".join(lines) + "\n")
-
-        rng = random.Random(11)
-        lines = [made_by]
-        for _ in range(200):
-            # A few beyond the vocabulary: they decode to nothing.
-            ids = [rng.randrange(tokenizer.get_vocab_size() + 20)
-                   for _ in range(rng.randint(1, 12))]
-            lines.append(compact([ids] + decoded(tokenizer, ids)))
-        (OUT / f"{name}.decode.jsonl").write_text("\n".join(lines) + "\n")
-        print(name, tokenizer.get_vocab_size(), len(file["model"]["merges"]))
+        write_ids(name, file, texts)
 
 
 if __name__ == "__main__":

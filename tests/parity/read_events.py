@@ -1,0 +1,48 @@
+"""Reads an event folder with TensorBoard's own reader; prints JSON.
+
+    read_events.py FOLDER
+
+{"scalars": {TAG: [[step, value], ...]},
+ "histograms": {TAG: [[step, [[left, right, count], ...]], ...]},
+ "texts": {TAG: [[step, [text, ...]], ...]}}
+
+TensorBoard stops at the first record with a wrong checksum, and migrates plain
+summaries as its web page does. Exits with 1 if the folder holds no events.
+"""
+
+import json
+import sys
+
+from tensorboard.backend.event_processing import plugin_event_multiplexer
+from tensorboard.util import tensor_util
+
+
+def read(folder):
+    events = plugin_event_multiplexer.EventMultiplexer(
+        tensor_size_guidance={"scalars": 0, "histograms": 0, "text": 0})
+    events.AddRun(folder, name="run")
+    events.Reload()
+
+    def series(plugin, convert):
+        tags = events.PluginRunToTagToContent(plugin).get("run", {})
+        return {tag: [[event.step,
+                       convert(tensor_util.make_ndarray(event.tensor_proto))]
+                      for event in events.Tensors("run", tag)]
+                for tag in sorted(tags)}
+
+    return {
+        "scalars": series("scalars", lambda a: a.item()),
+        "histograms": series("histograms", lambda a: a.tolist()),
+        "texts": series("text", lambda a: [t.decode() for t in a.ravel()]),
+    }
+
+
+def main():
+    values = read(sys.argv[1])
+    print(json.dumps(values, ensure_ascii=False))
+    if not any(values.values()):
+        sys.exit(f"{sys.argv[1]}: TensorBoard finds no events")
+
+
+if __name__ == "__main__":
+    main()
