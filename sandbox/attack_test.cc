@@ -1,0 +1,220 @@
+// The attack programs that come with the project's shared data (looked for in
+// $PONDER_SHARED_DATA and in ../shared/data beside the source tree), each
+// submitted to its task. What must happen to each is written beside them.
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <sys/shm.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "base/file.h"
+#include "gtest/gtest.h"
+#include "proto/value_codec.h"
+#include "sandbox/sandbox_pool.h"
+#include "sandbox/unique_fd.h"
+
+namespace ponder {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr char kCanary[] = "/tmp/rsbx_canary";
+constexpr char kHostText[] = "host file\n";
+
+std::string AttackFolder() {
+  const char* shared = std::getenv("PONDER_SHARED_DATA");
+  return absl::StrCat(shared != nullptr ? shared : "../shared/data",
+                      "/sandbox/attacks");
+}
+
+// What the programs look for on the host.
+class Fixtures {
+ public:
+  Fixtures() {
+    setenv("RSBX_SECRET", "SECRET-91c2e7", 1);
+    const std::string folder = kCanary;
+    EXPECT_TRUE(MakeFolders(folder + "/tests").ok());
+    Write(folder + "/host_file.txt", kHostText, 0666);
+    Write(folder + "/secret.txt", "SECRET-91c2e7\n", 0644);
+    Write(folder + "/tests/1.in", "q1\n", 0644);
+    Write(folder + "/tests/1.out", "EXPECTED-7f3a9c-q1\n", 0644);
+
+    sockaddr_in address = {};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    address.sin_port = htons(47811);
+    tcp_ = Listen(AF_INET, SOCK_STREAM, &address, sizeof(address));
+    address.sin_port = htons(47812);
+    udp_ = Listen(AF_INET, SOCK_DGRAM, &address, sizeof(address));
+    sockaddr_un name = {};
+    name.sun_family = AF_UNIX;
+    std::snprintf(name.sun_path + 1, sizeof(name.sun_path) - 1, "rsbx_canary");
+    unix_ = Listen(AF_UNIX, SOCK_STREAM, &name,
+                   sizeof(sa_family_t) + 1 + sizeof("rsbx_canary") - 1);
+    shm_ = shmget(0x52534258, 4096, IPC_CREAT | 0666);
+  }
+
+  ~Fixtures() {
+    unsetenv("RSBX_SECRET");
+    if (shm_ >= 0) shmctl(shm_, IPC_RMID, nullptr);
+    for (const char* file :
+         {"/host_file.txt", "/secret.txt", "/tests/1.in", "/tests/1.out"}) {
+      unlink(absl::StrCat(kCanary, file).c_str());
+    }
+    rmdir(absl::StrCat(kCanary, "/tests").c_str());
+    rmdir(kCanary);
+  }
+
+  // Fails the test if anything arrived or changed.
+  void ExpectUntouched() {
+    for (const UniqueFd* fd : {&tcp_, &unix_}) {
+      if (fd->is_open()) {
+        EXPECT_LT(accept(fd->get(), nullptr, nullptr), 0) << "a connection";
+      }
+    }
+    char byte;
+    if (udp_.is_open()) {
+      EXPECT_LT(recv(udp_.get(), &byte, 1, MSG_DONTWAIT), 0) << "a datagram";
+    }
+    EXPECT_EQ(*ReadFile(absl::StrCat(kCanary, "/host_file.txt")), kHostText);
+    EXPECT_NE(access(absl::StrCat(kCanary, "/pickle_pwned").c_str(), F_OK), 0);
+  }
+
+ private:
+  static void Write(const std::string& path, const std::string& text,
+                    mode_t mode) {
+    EXPECT_TRUE(WriteFileAtomically(path, text).ok()) << path;
+    chmod(path.c_str(), mode);
+  }
+
+  // Not open if another test has the address: then there is less to see.
+  static UniqueFd Listen(int family, int type, const void* address,
+                         socklen_t size) {
+    UniqueFd fd(socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    const int on = 1;
+    setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    if (bind(fd.get(), static_cast<const sockaddr*>(address), size) != 0 ||
+        (type == SOCK_STREAM && listen(fd.get(), 8) != 0)) {
+      return UniqueFd();
+    }
+    return fd;
+  }
+
+  UniqueFd tcp_;
+  UniqueFd udp_;
+  UniqueFd unix_;
+  int shm_ = -1;
+};
+
+std::string AllOutput(const JudgeReport& report) {
+  std::string text =
+      absl::StrCat(report.output.stdout_bytes, "\n", report.output.stderr_bytes,
+                   "\n", report.message);
+  for (const TestResult& test : report.tests) {
+    absl::StrAppend(&text, "\n", test.message);
+  }
+  return text;
+}
+
+// Of the running test so far.
+int NumFailures() {
+  const testing::TestResult& result =
+      *testing::UnitTest::GetInstance()->current_test_info()->result();
+  int failures = 0;
+  for (int i = 0; i < result.total_part_count(); ++i) {
+    failures += result.GetTestPartResult(i).failed();
+  }
+  return failures;
+}
+
+TEST(AttackTest, ProgramsAreHeld) {
+  const auto list = ReadFile(AttackFolder() + "/attacks.jsonl");
+  const auto tasks_text = ReadFile(AttackFolder() + "/tasks.json");
+  if (!list.ok() || !tasks_text.ok()) {
+    GTEST_SKIP() << "no attack programs in " << AttackFolder();
+  }
+  // Two slots: an honest program runs afterwards in the slot just used.
+  const auto pool = SandboxPool::Create(2);
+  if (!pool.ok()) GTEST_SKIP() << pool.status();
+  const auto tasks = ParseJson(*tasks_text, "tasks.json");
+  ASSERT_TRUE(tasks.ok()) << tasks.status();
+  const auto honest_suite = TestSuiteFromJson((*tasks)["add_func"]);
+  ASSERT_TRUE(honest_suite.ok());
+
+  Fixtures fixtures;
+  const RunLimits limits;  // The defaults are what the verdicts assume.
+  int num_programs = 0;
+  int num_held = 0;
+  for (const absl::string_view line : absl::StrSplit(*list, '\n')) {
+    if (line.empty()) continue;
+    const auto attack = ParseJson(line, "attacks.jsonl");
+    ASSERT_TRUE(attack.ok()) << attack.status();
+    if ((*attack)["language"] != "python") continue;
+    const std::string name = (*attack)["name"];
+    SCOPED_TRACE(name);
+    ++num_programs;
+    const int failures_before = NumFailures();
+    const auto program = ReadFile(
+        absl::StrCat(AttackFolder(), "/", std::string((*attack)["file"])));
+    ASSERT_TRUE(program.ok());
+    const auto suite =
+        TestSuiteFromJson((*tasks)[std::string((*attack)["task"])]);
+    ASSERT_TRUE(suite.ok()) << suite.status();
+
+    const auto report = (*pool)->Judge(*program, *suite, limits);
+    ASSERT_TRUE(report.ok()) << report.status();
+
+    const Json& must = (*attack)["must_happen"];
+    std::set<std::string> allowed;
+    for (const Json& verdict : must["verdicts"]) {
+      allowed.insert(std::string(verdict));
+    }
+    const std::string verdict(VerdictName(report->verdict));
+    EXPECT_TRUE(allowed.count(verdict) == 1)
+        << verdict << " " << report->message << "\n"
+        << AllOutput(*report).substr(0, 2000);
+    if (must["reward"].is_number()) {
+      EXPECT_EQ(report->verdict == RunVerdict::kAccepted,
+                must["reward"].get<double>() == 1);
+    }
+    const std::string output = AllOutput(*report);
+    EXPECT_FALSE(absl::StrContains(output, "PWNED")) << output.substr(0, 2000);
+    EXPECT_FALSE(absl::StrContains(output, "SECRET-91"));
+    EXPECT_FALSE(absl::StrContains(output, "EXPECTED-7f"));
+    EXPECT_LE(report->output.stdout_bytes.size(), limits.output_bytes);
+    EXPECT_LE(report->output.stderr_bytes.size(), limits.output_bytes);
+    if (report->verdict == RunVerdict::kOutputLimit &&
+        (*attack)["name"] != "huge_result") {
+      EXPECT_TRUE(report->output.stdout_truncated ||
+                  report->output.stderr_truncated);
+    }
+    for (const TestResult& test : report->tests) {
+      EXPECT_LE(test.wall, limits.wall + absl::Seconds(1));
+    }
+    fixtures.ExpectUntouched();
+
+    const auto honest =
+        (*pool)->Judge("def add(a, b): return a + b", *honest_suite, limits);
+    ASSERT_TRUE(honest.ok()) << honest.status();
+    EXPECT_EQ(honest->verdict, RunVerdict::kAccepted) << honest->message;
+    num_held += NumFailures() == failures_before;
+  }
+  RecordProperty("held", absl::StrCat(num_held, " of ", num_programs));
+  std::printf("%d of %d Python programs held\n", num_held, num_programs);
+}
+
+}  // namespace
+}  // namespace ponder
