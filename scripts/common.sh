@@ -18,6 +18,14 @@ last_words() {
   grep -v '^[[:space:]]*$' "$1" | tail -n 1 | cut -c 1-300
 }
 
+# Why pip failed, out of its log.
+pip_reason() {
+  local reason
+  reason=$(sed -n "s/.*connection broken by \(.*\)/\1/p" "$1" | head -n 1)
+  [[ -n $reason ]] || reason=$(grep -m 1 ERROR "$1" || last_words "$1")
+  echo "${reason:0:300}"
+}
+
 # install_packages NAME...: Debian packages that are not installed yet.
 install_packages() {
   command -v dpkg-query >/dev/null && command -v apt-get >/dev/null ||
