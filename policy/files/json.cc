@@ -9,21 +9,31 @@
 #include "absl/strings/str_cat.h"
 
 namespace ponder {
+namespace {
+
+constexpr int kMaxDepth = 100;
+
+}  // namespace
 
 absl::StatusOr<nlohmann::json> ParseJson(absl::string_view text,
                                          absl::string_view where) {
   using nlohmann::json;
   std::vector<absl::flat_hash_set<std::string>> open_objects;
-  absl::Status duplicate;
-  const auto on_event = [&](int, json::parse_event_t event, json& parsed) {
+  absl::Status status;
+  const auto on_event = [&](int depth, json::parse_event_t event,
+                            json& parsed) {
+    if (depth > kMaxDepth && status.ok()) {
+      status = absl::InvalidArgumentError(
+          absl::StrCat(where, ": is nested deeper than ", kMaxDepth));
+    }
     if (event == json::parse_event_t::object_start) {
       open_objects.emplace_back();
     } else if (event == json::parse_event_t::object_end) {
       open_objects.pop_back();
-    } else if (event == json::parse_event_t::key && duplicate.ok()) {
+    } else if (event == json::parse_event_t::key && status.ok()) {
       const auto& key = parsed.get_ref<const std::string&>();
       if (!open_objects.back().insert(key).second) {
-        duplicate = absl::InvalidArgumentError(
+        status = absl::InvalidArgumentError(
             absl::StrCat(where, ": the key \"", key, "\" is there twice"));
       }
     }
@@ -31,7 +41,7 @@ absl::StatusOr<nlohmann::json> ParseJson(absl::string_view text,
   };
   try {
     json value = json::parse(text.begin(), text.end(), on_event);
-    if (!duplicate.ok()) return duplicate;
+    if (!status.ok()) return status;
     return value;
   } catch (const json::exception& error) {
     // "[json.exception.parse_error.101] parse error at line 1, column 2: ..."

@@ -10,9 +10,10 @@
 namespace ponder {
 
 // Parses `text`. INVALID_ARGUMENT with `where` (a file's name), line and column
-// if it isn't JSON, and with the key if an object has one twice. Objects come
-// back sorted by key: ordered_json searches linearly, which takes minutes for a
-// vocabulary.
+// if it isn't JSON, with the key if an object has one twice, or if it is nested
+// deeper than any real file (so that recursion over the value is safe). Objects
+// come back sorted by key: ordered_json searches linearly, which takes minutes
+// for a vocabulary.
 absl::StatusOr<nlohmann::json> ParseJson(absl::string_view text,
                                          absl::string_view where);
 

@@ -9,6 +9,7 @@
 #include "nlohmann/json.hpp"
 #include "policy/files/json.h"
 #include "policy/text/regex_splitter.h"
+#include "policy/text/unicode.h"
 
 namespace ponder {
 namespace {
@@ -36,7 +37,10 @@ class Field {
   }
   absl::Status Unsupported(absl::string_view supported) const {
     std::string text = value_->dump(-1, ' ', /*ensure_ascii=*/false);
-    if (text.size() > 60) text = absl::StrCat(text.substr(0, 57), "...");
+    if (text.size() > 60) {
+      text.resize(ValidUtf8Length(absl::string_view(text).substr(0, 57)));
+      text += "...";
+    }
     return Error(
         absl::StrCat(text, " is not supported; ", supported, " would be"));
   }

@@ -166,6 +166,28 @@ TEST(TokenizerTest, NamesWhatIsBroken) {
               HasSubstr("t.json.added_tokens[0].id"));
 }
 
+// Some bytes of a good file replaced: an error, or a tokenizer that works.
+TEST(TokenizerTest, SurvivesCorruption) {
+  json file = FileWithMerges({{"a", "b"}, {"ab", "c"}});
+  file["pre_tokenizer"]["use_regex"] = true;
+  file["normalizer"] = {{"type", "NFC"}};
+  const std::string good = file.dump();
+  RandomStream random(StreamKey().Add("tokenizer corruption").key());
+  int num_accepted = 0;
+  for (int trial = 0; trial < 3000; ++trial) {
+    std::string bad = good;
+    for (int64_t i = random.Int(1, 3); i > 0; --i) {
+      bad[random.Int(0, bad.size() - 1)] = good[random.Int(0, bad.size() - 1)];
+    }
+    const auto tokenizer = Tokenizer::FromJson(bad, "t.json");
+    if (!tokenizer.ok()) continue;
+    ++num_accepted;
+    const std::string text = "abc <think> \xC3\xA9\xFF";
+    EXPECT_FALSE((*tokenizer)->Encode(text).empty());
+  }
+  EXPECT_GT(num_accepted, 0);
+}
+
 // A quadratic algorithm would take minutes.
 TEST(TokenizerTest, LongPiecesTakeLinearTime) {
   json file = FileWithMerges({{"a", "a"}, {"aa", "aa"}, {"aaaa", "aaaa"}});
