@@ -23,6 +23,7 @@ function(ponder_target name)
   target_compile_options(${name} PRIVATE -Wall -Wextra -Werror)
   # Programs like libraries: one precompiled header then serves both.
   set_target_properties(${name} PROPERTIES POSITION_INDEPENDENT_CODE OFF)
+  target_compile_definitions(${name} PRIVATE PONDER_VERSION="${PROJECT_VERSION}")
   target_compile_options(${name} PRIVATE -fPIC)
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
     # -fpch-preprocess lets ccache cache files that use a precompiled header.

@@ -325,7 +325,7 @@ PONDER_INLINE void AttendImpl(const E* query, const KeyValues<E>& keys,
   Convert(query, head_dim, scaled_query);
   for (int64_t begin = 0, block = 0; begin < num_keys;
        begin += keys.block_tokens, ++block) {
-    const E* key = keys.key_blocks[block] + head_offset;
+    const E* key = keys.key_blocks[block] + keys.key_offset + head_offset;
     const int64_t n = std::min(keys.block_tokens, num_keys - begin);
     for (int64_t j = 0; j < n; ++j, key += keys.token_stride) {
       scores[begin + j] = Dot(scaled_query, key, head_dim) * scale;
@@ -355,7 +355,7 @@ PONDER_INLINE void AttendImpl(const E* query, const KeyValues<E>& keys,
   for (int64_t i = 0; i < head_dim; ++i) accumulator[i] = 0;
   for (int64_t begin = 0, block = 0; begin < num_keys;
        begin += keys.block_tokens, ++block) {
-    const E* value = keys.value_blocks[block] + head_offset;
+    const E* value = keys.value_blocks[block] + keys.value_offset + head_offset;
     const int64_t n = std::min(keys.block_tokens, num_keys - begin);
     for (int64_t j = 0; j < n; ++j, value += keys.token_stride) {
       AddScaled(scores[begin + j], value, head_dim, accumulator);
@@ -453,6 +453,17 @@ PONDER_INLINE void LogSumExpRowImpl(const E* logits, float inverse_temperature,
 }
 
 template <typename E>
+PONDER_INLINE void ProbabilitiesRowImpl(const E* logits, float inverse,
+                                        float lse, int64_t n, float* p) {
+  ForLanes(
+      n,
+      [&](int64_t i) { Store(Exp(Load(logits + i) * inverse - lse), p + i); },
+      [&](int64_t i, int64_t k) {
+        StoreSome(Exp(LoadSome(logits + i, k) * inverse - lse), p + i, k);
+      });
+}
+
+template <typename E>
 PONDER_INLINE void TokenLogprobBackwardRowImpl(int64_t id, float lse,
                                                float dlogprob,
                                                float inverse_temperature,
@@ -513,6 +524,10 @@ PONDER_INLINE void TokenLogprobBackwardRowImpl(int64_t id, float lse,
   PONDER_CLONES void LogSumExpRow(const E* x, float inverse, int64_t n,        \
                                   float* lse, float* entropy) {                \
     LogSumExpRowImpl(x, inverse, n, lse, entropy);                             \
+  }                                                                            \
+  PONDER_CLONES void ProbabilitiesRow(const E* x, float inverse, float lse,    \
+                                      int64_t n, float* p) {                   \
+    ProbabilitiesRowImpl(x, inverse, lse, n, p);                               \
   }                                                                            \
   PONDER_CLONES void TokenLogprobBackwardRow(int64_t id, float lse, float d,   \
                                              float inverse, int64_t n, E* x) { \
@@ -689,6 +704,12 @@ void LogSumExp(const E* logits, double temperature, int64_t num_rows,
 }
 
 template <typename E>
+void Probabilities(const E* logits, double temperature, float log_sum_exp,
+                   int64_t vocab_size, float* p) {
+  ProbabilitiesRow(logits, Inverse(temperature), log_sum_exp, vocab_size, p);
+}
+
+template <typename E>
 void TokenLogprobBackward(const int64_t* ids, const float* log_sum_exp,
                           const float* dlogprob, double temperature,
                           int64_t num_rows, int64_t vocab_size, E* logits) {
@@ -719,6 +740,7 @@ void TokenLogprobBackward(const int64_t* ids, const float* log_sum_exp,
       const E*, const E*, const E*, const E*, const float*, const E*,          \
       const int64_t*, int64_t, double, int64_t, int64_t, int64_t, E*, E*, E*); \
   template void LogSumExp(const E*, double, int64_t, int64_t, float*, float*); \
+  template void Probabilities(const E*, double, float, int64_t, float*);       \
   template void TokenLogprobBackward(const int64_t*, const float*,             \
                                      const float*, double, int64_t, int64_t,   \
                                      E*);

@@ -52,12 +52,15 @@ void Rope(const E* x, int64_t x_stride, const int64_t* positions,
 
 // The keys and values that one query row sees: tokens 0 .. num_keys - 1 of its
 // sequence, in blocks. Token j of key head g starts at
-//   blocks[j / block_tokens] + (j % block_tokens) * token_stride
-//     + g * head_stride.
+//   key_blocks[j / block_tokens] + key_offset + g * head_stride
+//     + (j % block_tokens) * token_stride,
+// and the same for values.
 template <typename E>
 struct KeyValues {
   const E* const* key_blocks;
   const E* const* value_blocks;
+  int64_t key_offset;
+  int64_t value_offset;
   int64_t block_tokens;
   int64_t token_stride;
   int64_t head_stride;
@@ -98,6 +101,11 @@ inline float TokenLogprob(const E* logits_row, int64_t id, double temperature,
              temperature) -
          log_sum_exp;
 }
+
+// p[i] = softmax(logits / temperature)[i] for one row of V logits.
+template <typename E>
+void Probabilities(const E* logits, double temperature, float log_sum_exp,
+                   int64_t vocab_size, float* p);
 
 // In place: logits[t, i] <- dlogprob[t] * ([i == ids[t]] - p[t, i])
 //                           / temperature,

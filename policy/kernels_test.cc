@@ -125,7 +125,7 @@ TEST(KernelsTest, AttentionRowsDoNotDependOnTheBlocks) {
       value_blocks.push_back(v.const_data_ptr<float>() + j * groups * dim);
     }
     const kernels::KeyValues<float> keys = {
-        key_blocks.data(), value_blocks.data(), block, groups * dim, dim};
+        key_blocks.data(), value_blocks.data(), 0, 0, block, groups * dim, dim};
     for (int64_t t = 0; t < n; ++t) {
       const int64_t num_keys = t + 1;
       const Tensor row = at::empty({heads, dim});

@@ -163,8 +163,13 @@ class PackedAttentionFunction
         value_blocks[s] = v.const_data_ptr<scalar_t>() + cu_seqlens[s] * stride;
         for (int64_t t = cu_seqlens[s]; t < cu_seqlens[s + 1]; ++t) {
           // The whole sequence is one block.
-          keys[t] = {&key_blocks[s], &value_blocks[s],
-                     cu_seqlens[s + 1] - cu_seqlens[s], stride, k.size(2)};
+          keys[t] = {&key_blocks[s],
+                     &value_blocks[s],
+                     0,
+                     0,
+                     cu_seqlens[s + 1] - cu_seqlens[s],
+                     stride,
+                     k.size(2)};
           num_keys[t] = t - cu_seqlens[s] + 1;
         }
       }
@@ -321,9 +326,8 @@ TokenLogprobs ChunkedTokenLogprobs(const Tensor& hidden, const Tensor& weight,
         at::empty({hidden.size(0)}, hidden.options().dtype(at::kFloat));
     entropy = result.entropy.mutable_data_ptr<float>();
   }
-  result.logprobs =
-      TokenLogprobsFunction::apply(hidden.contiguous(), weight, ids,
-                                   temperature, chunk_tokens, entropy);
+  result.logprobs = TokenLogprobsFunction::apply(
+      hidden.contiguous(), weight, ids, temperature, chunk_tokens, entropy);
   return result;
 }
 

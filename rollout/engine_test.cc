@@ -1,0 +1,200 @@
+#include "rollout/engine.h"
+
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "policy/ops.h"
+#include "policy/text/byte_tokenizer.h"
+
+namespace ponder {
+namespace {
+
+using at::Tensor;
+using ::testing::HasSubstr;
+
+class EngineTest : public ::testing::TestWithParam<at::ScalarType> {
+ protected:
+  EngineTest() {
+    ModelConfig c;
+    c.model_type = "qwen2";
+    c.vocab_size = 320;
+    c.hidden_size = 32;
+    c.intermediate_size = 48;
+    c.num_layers = 2;
+    c.num_heads = 4;
+    c.num_kv_heads = 2;
+    c.head_dim = 16;
+    c.max_position_embeddings = 256;
+    c.qkv_bias = true;
+    c.tie_word_embeddings = true;
+    tokenizer_ = *Tokenizer::FromJson(ByteTokenizerJson(320), "test");
+    auto decoder = Decoder::Create(c, RandomWeights(c, 0.3, 1.5, 3), GetParam(),
+                                   /*max_tokens=*/200);
+    decoder_ = *decoder;
+  }
+
+  static GenerationRequest Request(const std::string& id, int prompt_tokens,
+                                   int num_samples, int max_tokens) {
+    GenerationRequest request;
+    request.group_id = id;
+    for (int i = 0; i < prompt_tokens; ++i) {
+      request.prompt_ids.push_back((i * 37 + prompt_tokens) % 256);
+    }
+    for (int i = 0; i < num_samples; ++i) {
+      request.samples.push_back(
+          {static_cast<uint64_t>(1000 * prompt_tokens + i), i == 0 ? 0.0 : 1.0,
+           0, 1.0});
+    }
+    request.max_response_tokens = max_tokens;
+    request.stop_ids = {kByteEndOfTextId};
+    return request;
+  }
+
+  // All samples of the requests, by group and index.
+  std::map<std::pair<std::string, int>, GeneratedSample> Generate(
+      std::vector<GenerationRequest> requests, Engine::Options options = {}) {
+    Engine engine(options, tokenizer_.get());
+    engine.SetPolicy(decoder_);
+    std::map<std::pair<std::string, int>, GeneratedSample> samples;
+    for (GenerationRequest& request : requests) {
+      EXPECT_TRUE(engine.Add(std::move(request)).ok());
+    }
+    while (!engine.idle()) {
+      engine.Step([&](GeneratedSample sample) {
+        const auto key = std::make_pair(sample.group_id, sample.index);
+        EXPECT_FALSE(samples.contains(key));
+        samples[key] = std::move(sample);
+      });
+    }
+    return samples;
+  }
+
+  std::unique_ptr<Tokenizer> tokenizer_;
+  std::shared_ptr<const Decoder> decoder_;
+};
+
+// The learner's view of a sample: one packed forward pass.
+Tensor LearnerLogprobs(const Decoder& decoder,
+                       const std::vector<int32_t>& prompt,
+                       const std::vector<int32_t>& response) {
+  std::vector<int64_t> ids(prompt.begin(), prompt.end());
+  ids.insert(ids.end(), response.begin(), response.end());
+  const int64_t n = static_cast<int64_t>(ids.size());
+  const int64_t p = static_cast<int64_t>(prompt.size());
+  const Tensor all = at::tensor(ids, at::kLong);
+  const at::NoGradGuard no_grad;
+  const Tensor hidden = decoder.PackedHidden(all, {0, n}, false);
+  return ChunkedTokenLogprobs(hidden.slice(0, p - 1, n - 1),
+                              decoder.output_weight(), all.slice(0, p), 1.0, 8,
+                              false)
+      .logprobs;
+}
+
+TEST_P(EngineTest, SampledLogprobsAreTheLearnersBitForBit) {
+  std::vector<GenerationRequest> requests;
+  for (const int prompt : {1, 3, 15, 16, 17, 40}) {
+    requests.push_back(Request("g" + std::to_string(prompt), prompt, 5, 50));
+  }
+  const auto samples = Generate(requests);
+  ASSERT_EQ(samples.size(), 30u);
+  int64_t tokens = 0;
+  for (const GenerationRequest& request : requests) {
+    for (int i = 0; i < 5; ++i) {
+      const GeneratedSample& sample = samples.at({request.group_id, i});
+      const Tensor learner =
+          LearnerLogprobs(*decoder_, request.prompt_ids, sample.response_ids);
+      const Tensor sampler = at::tensor(sample.logprobs);
+      ASSERT_TRUE(at::equal(learner, sampler))
+          << request.group_id << " " << i << " "
+          << (learner - sampler).abs().max().item<float>();
+      tokens += learner.numel();
+    }
+  }
+  EXPECT_GT(tokens, 500);
+}
+
+TEST_P(EngineTest, ASampleDoesNotDependOnItsBatch) {
+  std::vector<GenerationRequest> requests;
+  for (const int prompt : {2, 16, 21, 33}) {
+    requests.push_back(Request("g" + std::to_string(prompt), prompt, 6, 40));
+  }
+  const auto together = Generate(requests);
+  Engine::Options narrow;
+  narrow.slots = 7;
+  narrow.prefill_tokens = 1;
+  const auto narrow_batch = Generate(requests, narrow);
+  ASSERT_EQ(narrow_batch.size(), together.size());
+  for (const GenerationRequest& request : requests) {
+    for (int i = 0; i < 6; ++i) {
+      // Alone in the engine, and alone in its group.
+      GenerationRequest alone = request;
+      alone.samples = {request.samples[i]};
+      const GeneratedSample want = Generate({alone}).at({request.group_id, 0});
+      const auto key = std::make_pair(request.group_id, i);
+      EXPECT_EQ(together.at(key).response_ids, want.response_ids);
+      EXPECT_EQ(together.at(key).logprobs, want.logprobs);
+      EXPECT_EQ(narrow_batch.at(key).response_ids, want.response_ids);
+      EXPECT_EQ(narrow_batch.at(key).logprobs, want.logprobs);
+    }
+  }
+}
+
+TEST_P(EngineTest, EndsAtStopIdsStopStringsAndTheLimit) {
+  GenerationRequest request = Request("g", 5, 8, 30);
+  const auto free = Generate({request});
+  const std::vector<int32_t>& ids = free.at({"g", 1}).response_ids;
+  ASSERT_GT(ids.size(), 4u);
+
+  request.stop_ids = {ids[2]};
+  const auto stopped = Generate({request});
+  const GeneratedSample& sample = stopped.at({"g", 1});
+  EXPECT_EQ(sample.response_ids.back(), ids[2]);
+  EXPECT_LE(sample.response_ids.size(), 3u);
+  EXPECT_FALSE(sample.truncated);
+
+  request.stop_ids = {};
+  request.stop_strings = {tokenizer_->Decode({ids[1]})};
+  if (!request.stop_strings[0].empty()) {
+    const auto by_text = Generate({request});
+    EXPECT_LE(by_text.at({"g", 1}).response_ids.size(), 2u);
+  }
+
+  request.stop_strings = {};
+  for (const auto& [key, limited] : Generate({request})) {
+    EXPECT_TRUE(limited.truncated);
+    EXPECT_EQ(limited.response_ids.size(), 30u);
+  }
+}
+
+TEST_P(EngineTest, RefusesWhatCanNeverRun) {
+  Engine::Options options;
+  options.kv_cache_tokens = 64;
+  Engine engine(options, tokenizer_.get());
+  engine.SetPolicy(decoder_);
+  const auto error = [&](GenerationRequest request) {
+    return std::string(engine.Add(std::move(request)).message());
+  };
+  EXPECT_THAT(error(Request("g", 5, 8, 30)),
+              HasSubstr("kv_cache_tokens is 64"));
+  EXPECT_THAT(error(Request("g", 190, 1, 30)), HasSubstr("the limit is 200"));
+  EXPECT_THAT(error(Request("g", 0, 1, 30)), HasSubstr("needs a prompt"));
+  GenerationRequest bad_id = Request("g", 5, 1, 3);
+  bad_id.prompt_ids[2] = 320;
+  EXPECT_THAT(error(std::move(bad_id)), HasSubstr("token id 320"));
+  EXPECT_TRUE(engine.idle());
+}
+
+INSTANTIATE_TEST_SUITE_P(Types, EngineTest,
+                         ::testing::Values(at::kFloat, at::kBFloat16),
+                         [](const auto& param_info) {
+                           return std::string(param_info.param == at::kFloat
+                                                  ? "float32"
+                                                  : "bfloat16");
+                         });
+
+}  // namespace
+}  // namespace ponder

@@ -1,0 +1,119 @@
+#include "rollout/group_scorer.h"
+
+#include <chrono>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/grpc_status.h"
+#include "base/status_macros.h"
+
+namespace ponder {
+namespace {
+
+constexpr int kTries = 2;
+
+}  // namespace
+
+GroupScorer::GroupScorer(RewardService::Stub* stub, Problem problem,
+                         int num_samples, absl::Duration timeout, Done done)
+    : stub_(stub),
+      problem_(std::move(problem)),
+      num_samples_(static_cast<size_t>(num_samples)),
+      timeout_(timeout),
+      done_(std::move(done)),
+      thread_([this] { Run(); }) {}
+
+GroupScorer::~GroupScorer() { thread_.join(); }
+
+void GroupScorer::Send(ResponseToScore response) {
+  absl::MutexLock lock(&mu_);
+  responses_.push_back(std::move(response));
+}
+
+void GroupScorer::Cancel() {
+  absl::MutexLock lock(&mu_);
+  cancelled_ = true;
+  if (context_ != nullptr) context_->TryCancel();
+}
+
+absl::Status GroupScorer::Try(std::map<int, ScoredResponse>* scored) {
+  grpc::ClientContext context;
+  {
+    absl::MutexLock lock(&mu_);
+    if (cancelled_) return absl::CancelledError("scoring was given up");
+    context_ = &context;
+  }
+  const auto stream = stub_->Score(&context);
+  // Reads on a thread of its own: an answer may come before the last sample.
+  std::thread reader([&] {
+    ScoredResponse answer;
+    while (stream->Read(&answer)) (*scored)[answer.index()] = answer;
+  });
+
+  ScoreRequest request;
+  *request.mutable_problem() = problem_;
+  bool open = stream->Write(request);
+  for (size_t next = 0; open && next < num_samples_; ++next) {
+    {
+      absl::MutexLock lock(&mu_);
+      const auto ready = [this, next]() ABSL_SHARED_LOCKS_REQUIRED(mu_) {
+        return cancelled_ || responses_.size() > next;
+      };
+      mu_.Await(absl::Condition(&ready));
+      if (cancelled_) break;
+      *request.mutable_response() = responses_[next];
+    }
+    open = stream->Write(request);
+  }
+  stream->WritesDone();
+
+  // All samples are out: now the service's time counts.
+  absl::Mutex done_mu;
+  bool finished = false;
+  std::thread watchdog([&] {
+    absl::MutexLock lock(&done_mu);
+    if (!done_mu.AwaitWithTimeout(absl::Condition(&finished), timeout_)) {
+      context.TryCancel();
+    }
+  });
+  reader.join();
+  const absl::Status status = FromGrpcStatus(stream->Finish());
+  {
+    absl::MutexLock lock(&done_mu);
+    finished = true;
+  }
+  watchdog.join();
+  {
+    absl::MutexLock lock(&mu_);
+    context_ = nullptr;
+    if (cancelled_) return absl::CancelledError("scoring was given up");
+  }
+  if (absl::IsCancelled(status)) {
+    return absl::DeadlineExceededError(absl::StrCat(
+        "the reward server did not score all samples of prompt ", problem_.id(),
+        " within ", absl::FormatDuration(timeout_)));
+  }
+  PONDER_RETURN_IF_ERROR(status);
+  if (scored->size() != num_samples_) {
+    return absl::UnavailableError(
+        absl::StrCat("the reward server scored ", scored->size(), " of ",
+                     num_samples_, " samples of prompt ", problem_.id()));
+  }
+  return absl::OkStatus();
+}
+
+void GroupScorer::Run() {
+  absl::Status status;
+  std::vector<ScoredResponse> answers;
+  for (int attempt = 0; attempt < kTries; ++attempt) {
+    std::map<int, ScoredResponse> scored;
+    status = Try(&scored);
+    if (absl::IsCancelled(status)) break;
+    if (!status.ok()) continue;
+    for (auto& [index, answer] : scored) answers.push_back(std::move(answer));
+    break;
+  }
+  done_(status, std::move(answers));
+}
+
+}  // namespace ponder
