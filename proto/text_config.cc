@@ -3,7 +3,6 @@
 #include <filesystem>
 #include <map>
 #include <optional>
-#include <regex>
 
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
@@ -48,24 +47,24 @@ const google::protobuf::EnumDescriptor* FindEnumOfField(
   return nullptr;
 }
 
+constexpr absl::string_view kUnknownValue = "Unknown enumeration value of ";
+
 // Protobuf's message in our words, with the nearest known name.
 std::string ImproveParserMessage(const std::string& message) {
-  std::smatch match;
-  static const std::regex* const kUnknownField = new std::regex(
-      "Message type \"([^\"]+)\" has no field named \"(.+)\"\\.");
-  if (std::regex_match(message, match, *kUnknownField)) {
+  // Message type "TYPE" has no field named "NAME".
+  // Unknown enumeration value of "VALUE" for field "NAME".
+  const std::vector<std::string> parts = absl::StrSplit(message, '"');
+  if (parts.size() == 5 && parts[2] == " has no field named ") {
     const Descriptor* type =
         RunConfig::descriptor()->file()->pool()->FindMessageTypeByName(
-            match[1]);
-    if (type != nullptr) return UnknownFieldText(*type, match[2]);
+            parts[1]);
+    if (type != nullptr) return UnknownFieldText(*type, parts[3]);
   }
-  static const std::regex* const kUnknownValue = new std::regex(
-      "Unknown enumeration value of \"(.*)\" for field \"(.+)\"\\.");
-  if (std::regex_match(message, match, *kUnknownValue)) {
-    const auto* values = FindEnumOfField(match[2]);
+  if (parts.size() == 5 && parts[0] == kUnknownValue) {
+    const auto* values = FindEnumOfField(parts[3]);
     if (values != nullptr) {
-      return absl::StrCat("no ", values->name(), " is named \"", match[1].str(),
-                          "\"", NameHint(match[1].str(), EnumNames(*values)));
+      return absl::StrCat("no ", values->name(), " is named \"", parts[1], "\"",
+                          NameHint(parts[1], EnumNames(*values)));
     }
   }
   return std::string(absl::StripSuffix(message, "."));
@@ -80,7 +79,7 @@ class FirstError : public google::protobuf::io::ErrorCollector {
                 const std::string& message) override {
     if (!text_.empty()) return;
     // An unknown value is only noticed behind it.
-    if (absl::StartsWith(message, "Unknown enumeration value") && line >= 0) {
+    if (absl::StartsWith(message, kUnknownValue) && line >= 0) {
       const std::vector<std::string> parts = absl::StrSplit(message, '"');
       const size_t begin = lines_[line].rfind(parts[1], column);
       if (begin != std::string::npos) column = static_cast<int>(begin);
