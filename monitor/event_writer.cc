@@ -116,11 +116,11 @@ absl::StatusOr<std::unique_ptr<EventWriter>> EventWriter::Create(
   tensorboard::Event event;
   event.set_file_version("brain.Event:2");
   PONDER_RETURN_IF_ERROR(writer->Write(event));
-  if (first_step > 0) {
-    event.set_step(first_step);
-    event.mutable_session_log()->set_status(kSessionStart);
-    PONDER_RETURN_IF_ERROR(writer->Write(event));
-  }
+  // Also of a run's first file: TensorBoard takes the first start that it sees
+  // for the beginning, and only later ones for a restart.
+  event.set_step(first_step);
+  event.mutable_session_log()->set_status(kSessionStart);
+  PONDER_RETURN_IF_ERROR(writer->Write(event));
   return writer;
 }
 

@@ -45,15 +45,15 @@ TEST_F(EventWriterTest, WritesWhatIsReadBack) {
   ASSERT_TRUE((*writer)->AddText(5, "samples", "<think>x</think>").ok());
 
   const auto events = ReadEvents((*writer)->path());
-  ASSERT_EQ(events.size(), 4);
+  ASSERT_EQ(events.size(), 5);
   EXPECT_EQ(events[0].file_version(), "brain.Event:2");
   EXPECT_GT(events[0].wall_time(), 1.6e9);
-  EXPECT_EQ(events[1].step(), 3);
-  EXPECT_EQ(events[1].summary().value(0).tag(), "a/b");
-  EXPECT_EQ(events[1].summary().value(0).simple_value(), 0.25f);
-  EXPECT_EQ(events[1].summary().value(1).simple_value(), -1.0f);
-  EXPECT_EQ(events[2].summary().value(0).histo().num(), 3);
-  const auto& text = events[3].summary().value(0);
+  EXPECT_EQ(events[2].step(), 3);
+  EXPECT_EQ(events[2].summary().value(0).tag(), "a/b");
+  EXPECT_EQ(events[2].summary().value(0).simple_value(), 0.25f);
+  EXPECT_EQ(events[2].summary().value(1).simple_value(), -1.0f);
+  EXPECT_EQ(events[3].summary().value(0).histo().num(), 3);
+  const auto& text = events[4].summary().value(0);
   EXPECT_EQ(text.tag(), "samples/text_summary");
   EXPECT_EQ(text.metadata().plugin_data().plugin_name(), "text");
   EXPECT_EQ(text.tensor().string_val(0), "<think>x</think>");

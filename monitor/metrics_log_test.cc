@@ -70,7 +70,7 @@ TEST_F(MetricsLogTest, WritesBoth) {
   EXPECT_TRUE(lines[0]["bad"].is_null());
   EXPECT_GT(lines[0]["time"].get<double>(), 1.6e9);
   ASSERT_EQ(EventFiles().size(), 1);
-  EXPECT_EQ(ReadEvents(EventFiles()[0]).size(), 4);
+  EXPECT_EQ(ReadEvents(EventFiles()[0]).size(), 5);
 }
 
 TEST_F(MetricsLogTest, ResumeDropsWhatComesAgain) {
