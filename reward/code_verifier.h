@@ -1,0 +1,59 @@
+// Decides whether the program in a response passes a problem's tests.
+
+#ifndef PONDER_REWARD_CODE_VERIFIER_H_
+#define PONDER_REWARD_CODE_VERIFIER_H_
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "proto/reward.pb.h"
+#include "reward/verdict_cache.h"
+#include "sandbox/cancel_token.h"
+#include "sandbox/run_limits.h"
+#include "sandbox/sandbox_pool.h"
+
+namespace ponder {
+
+struct CodeResult {
+  bool correct = false;
+  bool timed_out = false;
+  bool cached = false;
+  std::string reason;  // One sentence for a person.
+};
+
+// The one rule by which a program is taken from what follows the thought: the
+// last fenced block that is tagged python, py or not at all; a last block that
+// is not closed counts as well. Without any fence it is the whole text. Views
+// into `answer`.
+absl::string_view ExtractProgram(absl::string_view answer);
+
+// Thread-safe.
+class CodeVerifier {
+ public:
+  struct Options {
+    RunLimits limits;
+    size_t cache_entries = 1 << 16;  // About 200 bytes each.
+  };
+
+  // `pool` is not owned and outlives the verifier.
+  CodeVerifier(SandboxPool* pool, const Options& options)
+      : pool_(pool), options_(options), cache_(options.cache_entries) {}
+
+  // Correct if all tests pass. Blocks; `cancel` may be null. UNAVAILABLE if
+  // the sandbox was lost, INVALID_ARGUMENT for tests that judge nothing,
+  // CANCELLED.
+  absl::StatusOr<CodeResult> Verify(absl::string_view program,
+                                    const TestSuite& tests,
+                                    const CancelToken* cancel);
+
+ private:
+  SandboxPool* const pool_;
+  const Options options_;
+  VerdictCache cache_;
+};
+
+}  // namespace ponder
+
+#endif  // PONDER_REWARD_CODE_VERIFIER_H_
