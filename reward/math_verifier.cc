@@ -206,7 +206,12 @@ std::optional<Extraction> Declared(absl::string_view answer) {
   return std::nullopt;
 }
 
-// The last run of digits with what belongs to a number around it.
+bool IsWordCharacter(char c) {
+  return absl::ascii_isalnum(static_cast<unsigned char>(c));
+}
+
+// The last run of digits with what belongs to a number around it, unless it is
+// part of a name such as B2A.
 std::optional<Extraction> LastNumber(absl::string_view text) {
   const auto is_part = [&](size_t i) {
     if (IsDigit(text[i])) return true;
@@ -217,20 +222,25 @@ std::optional<Extraction> LastNumber(absl::string_view text) {
            (text[i] == '.' && digit_after);
   };
   size_t end = text.size();
-  while (end > 0 && !IsDigit(text[end - 1])) --end;
-  if (end == 0) return std::nullopt;
-  size_t begin = end;
-  while (begin > 0 && end - begin <= kMaxAnswerBytes && is_part(begin - 1)) {
-    --begin;
+  size_t begin = 0;
+  while (true) {
+    while (end > 0 && !IsDigit(text[end - 1])) --end;
+    if (end == 0) return std::nullopt;
+    begin = end;
+    while (begin > 0 && end - begin <= kMaxAnswerBytes && is_part(begin - 1)) {
+      --begin;
+    }
+    if (begin == 0 || end == text.size() || !IsWordCharacter(text[begin - 1]) ||
+        !IsWordCharacter(text[end])) {
+      break;
+    }
+    end = begin;
   }
   // A sign, unless it is a minus between two numbers.
   if (begin > 0 && text[begin - 1] == '-') {
     size_t before = begin - 1;
     while (before > 0 && text[before - 1] == ' ') --before;
-    if (before == 0 ||
-        !absl::ascii_isalnum(static_cast<unsigned char>(text[before - 1]))) {
-      --begin;
-    }
+    if (before == 0 || !IsWordCharacter(text[before - 1])) --begin;
   } else if (begin > 1 && text[begin - 1] == '$' && text[begin - 2] == '-') {
     begin -= 2;
   }

@@ -99,14 +99,21 @@ absl::StatusOr<Verified> VerifyCodeResponse(CodeVerifier& verifier,
     return verified;
   }
   const absl::string_view program = ExtractProgram(parts.answer);
-  PONDER_ASSIGN_OR_RETURN(CodeResult code,
-                          verifier.Verify(program, problem.tests(), cancel));
-  verified.accuracy = FromBool(code.correct);
-  // The form is a block of code; there is no second, looser reading of it.
-  verified.flexible_correct = code.correct;
-  verified.timed_out = code.timed_out;
   verified.extracted = std::string(program);
-  verified.reason = std::move(code.reason);
+  absl::StatusOr<CodeResult> code =
+      verifier.Verify(program, problem.tests(), cancel);
+  if (absl::IsInvalidArgument(code.status())) {
+    // The tests are at fault: what a bad gold answer is to maths.
+    verified.accuracy = UNSCORABLE;
+    verified.reason = std::string(code.status().message());
+    return verified;
+  }
+  if (!code.ok()) return code.status();
+  verified.accuracy = FromBool(code->correct);
+  // The form is a block of code; there is no second, looser reading of it.
+  verified.flexible_correct = code->correct;
+  verified.timed_out = code->timed_out;
+  verified.reason = std::move(code->reason);
   return verified;
 }
 
@@ -138,7 +145,9 @@ absl::Status ValidateProblem(const Problem& problem) {
   return absl::OkStatus();
 }
 
-Scorer::Scorer(SandboxPool* pool, const CodeVerifier::Options& options) {
+Scorer::Scorer(SandboxPool* pool, const CodeVerifier::Options& options,
+               std::string why_no_pool)
+    : why_no_pool_(std::move(why_no_pool)) {
   if (pool != nullptr) code_ = std::make_unique<CodeVerifier>(pool, options);
 }
 
@@ -158,8 +167,7 @@ absl::StatusOr<ScoredResponse> Scorer::Score(const Problem& problem,
   } else if (problem.verifier() == "math") {
     verified = VerifyMathResponse(problem, response);
   } else if (code_ == nullptr) {
-    return absl::FailedPreconditionError(
-        "this reward server has no sandbox to run programs in");
+    return absl::FailedPreconditionError(why_no_pool_);
   } else {
     PONDER_ASSIGN_OR_RETURN(
         verified, VerifyCodeResponse(*code_, problem, response, cancel));

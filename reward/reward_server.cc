@@ -1,0 +1,71 @@
+#include "reward/reward_server.h"
+
+#include <algorithm>
+#include <thread>
+#include <utility>
+
+#include "absl/memory/memory.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "base/status_macros.h"
+#include "grpcpp/grpcpp.h"
+#include "grpcpp/health_check_service_interface.h"
+
+namespace ponder {
+namespace {
+
+constexpr int kMaxGrpcMessageBytes = 16 << 20;  // As proto/reward.proto says.
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<RewardServer>> RewardServer::Start(
+    const Options& options) {
+  PONDER_RETURN_IF_ERROR(ValidateRunLimits(options.code.limits));
+  auto server = absl::WrapUnique(new RewardServer);
+  absl::StatusOr<std::unique_ptr<SandboxPool>> pool =
+      SandboxPool::Create(options.sandbox_slots);
+  if (pool.ok()) {
+    server->pool_ = *std::move(pool);
+  } else if (absl::IsInvalidArgument(pool.status())) {
+    return pool.status();
+  } else {
+    server->sandbox_status_ = pool.status();
+  }
+  server->scorer_ =
+      std::make_unique<Scorer>(server->pool_.get(), options.code,
+                               std::string(server->sandbox_status_.message()));
+  const int num_cores =
+      std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  server->service_ = std::make_unique<RewardServiceImpl>(
+      server->scorer_.get(), num_cores,
+      server->pool_ == nullptr ? 1 : server->pool_->num_slots());
+
+  grpc::EnableDefaultHealthCheckService(true);
+  grpc::ServerBuilder builder;
+  builder.AddListeningPort(options.address, grpc::InsecureServerCredentials(),
+                           &server->port_);
+  // Otherwise a second server on one port gets half of the first one's calls.
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  builder.SetMaxReceiveMessageSize(kMaxGrpcMessageBytes);
+  builder.SetMaxSendMessageSize(kMaxGrpcMessageBytes);
+  builder.RegisterService(server->service_.get());
+  server->server_ = builder.BuildAndStart();
+  if (server->server_ == nullptr || server->port_ == 0) {
+    return absl::UnavailableError(
+        absl::StrCat("the reward server cannot listen on ", options.address,
+                     ": the port is in use, or the address is not this "
+                     "machine's"));
+  }
+  return server;
+}
+
+void RewardServer::Stop(absl::Duration grace) {
+  server_->Shutdown(absl::ToChronoTime(absl::Now() + grace));
+  server_->Wait();
+}
+
+RewardServer::~RewardServer() {
+  if (server_ != nullptr) Stop(absl::ZeroDuration());
+}
+
+}  // namespace ponder
