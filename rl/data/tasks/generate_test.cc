@@ -178,6 +178,45 @@ TEST(ChainSumTest, AnswersAreRight) {
   }
 }
 
+TEST(QuickstartMathTest, AnswersAreThoseOfAPocketCalculator) {
+  const auto split = GenerateProblems(Ask("quickstart_math", 500, 0));
+  ASSERT_TRUE(split.ok());
+  for (const GeneratedProblem& problem : split->training) {
+    const std::string text = problem.prompt.substr(7);  // Behind "mod 7: ".
+    int total = text[0] - '0';
+    for (size_t i = 1; i + 1 < text.size(); i += 2) {
+      const int number = text[i + 1] - '0';
+      if (text[i] == '+') total += number;
+      if (text[i] == '-') total += 7 - number;
+      if (text[i] == '*') total *= number;
+      total %= 7;
+    }
+    EXPECT_EQ(absl::StrCat(total), problem.answer) << problem.prompt;
+    EXPECT_EQ(BoxedAnswer(problem.response), problem.answer);
+  }
+}
+
+TEST(QuickstartCodeTest, TestsFollowTheSwaps) {
+  const auto split = GenerateProblems(Ask("quickstart_code", 500, 0));
+  ASSERT_TRUE(split.ok());
+  for (const GeneratedProblem& problem : split->training) {
+    // Swap the values themselves: what was at the start letter ends where the
+    // answer is.
+    std::string places = "abcd";
+    const std::string words = problem.prompt.substr(12);  // "S p1 p2 ...".
+    for (size_t i = 2; i + 1 < words.size(); i += 3) {
+      std::swap(places[words[i] - 'a'], places[words[i + 1] - 'a']);
+    }
+    const size_t held = places.find(words[0]);
+    EXPECT_EQ(problem.response.back(), "abcd"[held]) << problem.prompt;
+    ASSERT_EQ(problem.tests["hidden"].size(), 3u);
+    for (const auto& test : problem.tests["hidden"]) {
+      EXPECT_EQ(test[0][held], test[1]);
+      EXPECT_EQ(std::set<int>(test[0].begin(), test[0].end()).size(), 4u);
+    }
+  }
+}
+
 TEST(NumberSortingTest, AnswersAreSorted) {
   const auto split = GenerateProblems(Ask("number_sorting", 300, 0));
   ASSERT_TRUE(split.ok());
@@ -222,11 +261,10 @@ TEST(GenerateTest, WritesRowsThatAreRead) {
 }
 
 TEST(GenerateTest, FewProblemsAreSaidInASentence) {
-  GeneratedSet set = Ask("quickstart_math", 100, 0);
-  set.set_max_size(2);
-  EXPECT_EQ(std::string(GenerateProblems(set).status().message()),
-            "quickstart_math has hardly more than 55 different problems of "
-            "sizes 2 to 2; ask for fewer, or for larger ones");
+  GeneratedSet set = Ask("number_sorting", 10000, 0);
+  set.set_max_size(2);  // Two directions of 4950 pairs.
+  EXPECT_THAT(std::string(GenerateProblems(set).status().message()),
+              HasSubstr(" different problems of sizes 2 to 2; ask for fewer"));
 }
 
 TEST(GenerateTest, BadArgumentsAreNamed) {
