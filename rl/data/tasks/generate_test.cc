@@ -222,7 +222,10 @@ TEST(NumberSortingTest, AnswersAreSorted) {
   ASSERT_TRUE(split.ok());
   for (const GeneratedProblem& problem : split->training) {
     std::vector<int> numbers;
-    for (const auto part : absl::StrSplit(problem.answer, ", ")) {
+    const std::string& tuple = problem.answer;
+    ASSERT_TRUE(tuple.front() == '(' && tuple.back() == ')') << tuple;
+    for (const absl::string_view part :
+         absl::StrSplit(tuple.substr(1, tuple.size() - 2), ", ")) {
       int number = -1;
       EXPECT_TRUE(absl::SimpleAtoi(part, &number));
       numbers.push_back(number);

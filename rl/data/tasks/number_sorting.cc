@@ -1,4 +1,6 @@
-// Number sorting: put the numbers in ascending or descending order.
+// Number sorting: put the numbers in ascending or descending order. The answer
+// is a tuple, since the maths verifier takes a list without brackets in any
+// order; numbers stay below 100, so that no comma looks like one of thousands.
 
 #include <algorithm>
 #include <cstdint>
@@ -40,8 +42,9 @@ GeneratedProblem MakeNumberSorting(int size, bool think, RandomStream& stream) {
 
   GeneratedProblem problem;
   problem.prompt = absl::StrCat("Sort these numbers in ", order,
-                                " order: ", absl::StrJoin(numbers, ", "), ".");
-  problem.answer = absl::StrJoin(sorted, ", ");
+                                " order: ", absl::StrJoin(numbers, ", "),
+                                ". Answer with a tuple in \\boxed{}.");
+  problem.answer = absl::StrCat("(", absl::StrJoin(sorted, ", "), ")");
   problem.verifier = "math";
   problem.response = WrittenSolution(think, steps, Boxed(problem.answer));
   problem.canonical = absl::StrCat(order, " ", problem.answer);
