@@ -17,9 +17,12 @@ int main(int argc, char** argv) {
   app.fallthrough(false);
 
   ponder::Command chosen;
-  ponder::AddRewardServerCommand(app, &chosen);
-  ponder::AddSandboxCommand(app, &chosen);
+  ponder::AddTrainCommand(app, &chosen);
+  ponder::AddDataCommand(app, &chosen);
   ponder::AddVerifyCommand(app, &chosen);
+  ponder::AddSandboxCommand(app, &chosen);
+  ponder::AddWorkerCommand(app, &chosen);
+  ponder::AddRewardServerCommand(app, &chosen);
 
   try {
     app.parse(argc, argv);

@@ -8,9 +8,9 @@
 #include "ATen/ops/ones.h"
 #include "ATen/ops/zeros.h"
 #include "absl/status/status.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "absl/strings/strip.h"
 #include "base/check.h"
 #include "base/philox.h"
 #include "torch/csrc/autograd/autograd.h"
@@ -126,9 +126,13 @@ TensorMap RandomWeights(const ModelConfig& config, double embedding_std,
       continue;
     }
     const bool embedding = name == kEmbedding || name == kHead;
-    const double std = embedding || matrix_gain == 0
-                           ? embedding_std
-                           : matrix_gain / std::sqrt(shape[1]);
+    double std = embedding || matrix_gain == 0
+                     ? embedding_std
+                     : matrix_gain / std::sqrt(shape[1]);
+    if (absl::StrContains(name, "o_proj") ||
+        absl::StrContains(name, "down_proj")) {
+      std /= std::sqrt(2.0 * static_cast<double>(config.num_layers));
+    }
     Tensor w = at::empty(shape);
     FillNormal(w.mutable_data_ptr<float>(), w.numel(), std,
                StreamKey().Add(seed).Add("weights").Add(name).key());

@@ -28,8 +28,9 @@ std::map<std::string, std::vector<int64_t>> TensorShapes(
 
 // Random float32 weights: norms one, biases zero, embeddings with standard
 // deviation `embedding_std`, matrices with `matrix_gain` / sqrt(columns), or
-// with embedding_std too where matrix_gain is 0. A pure function of the
-// arguments.
+// with embedding_std too where matrix_gain is 0. Matrices that write into the
+// residual stream are scaled by 1 / sqrt(2 layers) (GPT-2's report, sec. 2.3).
+// A pure function of the arguments.
 TensorMap RandomWeights(const ModelConfig& config, double embedding_std,
                         double matrix_gain, uint64_t seed);
 

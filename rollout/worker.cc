@@ -21,6 +21,7 @@
 #include "grpcpp/create_channel.h"
 #include "grpcpp/security/credentials.h"
 #include "policy/checkpoint.h"
+#include "policy/text/unicode.h"
 #include "proto/coordinator.grpc.pb.h"
 #include "rollout/group_scorer.h"
 #include "rollout/policy_client.h"
@@ -300,7 +301,8 @@ class Worker {
   void OnSample(GeneratedSample generated) {
     const std::shared_ptr<ActiveGroup> group = active_.at(generated.group_id);
     const SampleSpec& spec = group->lease.samples(generated.index);
-    const std::string text = tokenizer_->Decode(generated.response_ids);
+    const std::string text =
+        ReplaceInvalidUtf8(tokenizer_->Decode(generated.response_ids));
     Sample* sample = group->submission.mutable_samples(generated.index);
     sample->set_index(spec.index());
     sample->set_key(spec.key());

@@ -1,0 +1,88 @@
+// The processes of a run on this machine, the trainer's own excepted: a reward
+// server and rollout workers, around the coordinator that they dial.
+
+#ifndef PONDER_RL_FLEET_H_
+#define PONDER_RL_FLEET_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "policy/checkpoint.h"
+#include "proto/config.pb.h"
+#include "proto/reward.grpc.pb.h"
+#include "rl/child_process.h"
+#include "rl/coordinator.h"
+
+namespace ponder {
+
+// Use from the main thread (see ChildProcess). A worker or a reward server that
+// dies is started again, a few times, and its leases go to others.
+class Fleet {
+ public:
+  struct Options {
+    RunConfig config;
+    std::string run_folder;
+    PolicyFiles files;  // Of the policy; workers get them.
+    at::ScalarType dtype = at::kFloat;
+    int64_t max_tokens = 0;  // Prompt and response together.
+    std::function<void(const std::string&)> print;  // A line that stays.
+  };
+
+  // Starts all processes; the reward server answers when this returns.
+  static absl::StatusOr<std::unique_ptr<Fleet>> Start(const Options& options);
+  ~Fleet();
+
+  Fleet(const Fleet&) = delete;
+  Fleet& operator=(const Fleet&) = delete;
+
+  // Makes this the policy that the following Sample() calls sample from.
+  // `weights` as dtype of the options; they must not change any more. Returns
+  // its version.
+  int64_t Publish(TensorMap weights);
+
+  // Has all leases sampled and scored; calls `on_group` for each as it comes
+  // back and returns them in the order of `leases`. CANCELLED when a stop was
+  // requested; what is still out is then forgotten.
+  absl::StatusOr<std::vector<FinishedGroup>> Sample(
+      std::vector<Lease> leases, const std::function<void(int64_t)>& on_group);
+
+  RewardService::Stub* rewards() { return rewards_.get(); }
+  // Whether all workers are processes of this machine.
+  bool all_local() const;
+  // Highest resident memory of a local worker, from its heartbeats.
+  int64_t worker_peak_rss_bytes() const;
+  // Share of `wall_seconds` that the engines were busy since the last call.
+  double BusyShare(double wall_seconds);
+  // Core-seconds of workers on other machines.
+  double RemoteCoreSeconds() const;
+  const std::string& coordinator_address() const {
+    return coordinator_->address();
+  }
+
+ private:
+  explicit Fleet(const Options& options) : options_(options) {}
+
+  absl::Status StartRewardServer(int port);
+  absl::Status StartWorker(int index);
+  // Starts again what has died; the error of what keeps dying.
+  absl::Status Tend();
+
+  const Options options_;
+  std::string reward_address_;
+  std::unique_ptr<RewardService::Stub> rewards_;
+  std::unique_ptr<CoordinatorServer> coordinator_;
+  std::unique_ptr<ChildProcess> reward_server_;  // Null: not ours.
+  std::vector<std::unique_ptr<ChildProcess>> workers_;
+  int64_t version_ = 0;
+  int restarts_ = 0;
+  double busy_seconds_ = 0;  // At the last BusyShare().
+};
+
+}  // namespace ponder
+
+#endif  // PONDER_RL_FLEET_H_

@@ -1,0 +1,40 @@
+// Does every gold answer of a data set score 1 with the verifier?
+
+#ifndef PONDER_RL_GOLD_CHECK_H_
+#define PONDER_RL_GOLD_CHECK_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "proto/reward.grpc.pb.h"
+#include "rl/data/data_set.h"
+
+namespace ponder {
+
+struct GoldCheck {
+  int64_t checked = 0;
+  int64_t passed = 0;
+  int64_t skipped = 0;  // Rows with nothing to check: tests without a solution.
+  // "row ID: REASON" of the first few that failed.
+  std::vector<std::string> failures;
+  // Not OK if a gold answer failed.
+  absl::Status status;
+
+  // "gold answers of gsm8k: 7473 of 7473 score 1".
+  std::string Line(const std::string& set) const;
+};
+
+// Scores the gold answer of each row as if it were a response: as it is where
+// it marks its answer (#### or \boxed), else in a box. Rows without a gold
+// answer are checked by their response if `run_solutions` (code is then run),
+// else skipped.
+absl::StatusOr<GoldCheck> CheckGoldAnswers(RewardService::Stub* rewards,
+                                           const DataRows& rows,
+                                           bool run_solutions = false);
+
+}  // namespace ponder
+
+#endif  // PONDER_RL_GOLD_CHECK_H_

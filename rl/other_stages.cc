@@ -1,0 +1,98 @@
+// The stages that change no policy: generating data, writing samples.
+
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "base/file.h"
+#include "base/philox.h"
+#include "base/status_macros.h"
+#include "proto/text_config.h"
+#include "rl/data/tasks/generate.h"
+#include "rl/stages.h"
+
+namespace ponder {
+
+absl::Status RunDataStage(Run& run, const DataStage& stage) {
+  const absl::Time start = absl::Now();
+  for (const GeneratedSet& set : stage.set()) {
+    PONDER_ASSIGN_OR_RETURN(const GeneratedSplit split,
+                            WriteGeneratedSet(set, run.folder.path()));
+    std::string line = absl::StrCat(
+        "wrote ", split.training.size(), " problems of ", set.task(), " to ",
+        ExpandRunPath(set.path(), run.folder.path()));
+    if (!set.held_out_path().empty()) {
+      absl::StrAppend(&line, ", ", split.held_out.size(), " held out to ",
+                      ExpandRunPath(set.held_out_path(), run.folder.path()));
+    }
+    run.progress->Print(line);
+  }
+  run.state.stage_seconds = absl::ToDoubleSeconds(absl::Now() - start);
+  return absl::OkStatus();
+}
+
+absl::Status RunSampleStage(Run& run, const SampleStage& stage,
+                            const std::string& name) {
+  const absl::Time start = absl::Now();
+  PONDER_RETURN_IF_ERROR(run.NeedFleet());
+  run.PublishWeights(run.weights);
+  PONDER_ASSIGN_OR_RETURN(StageData data,
+                          run.LoadStageData(stage.data(), name));
+  std::vector<Lease> leases;
+  for (int64_t p = 0; p < stage.prompts(); ++p) {
+    const Draw draw = data.source->Next();
+    const DataRow& row = data.Row(draw);
+    PONDER_ASSIGN_OR_RETURN(
+        Lease lease, MakeLease(run, row, "sample", name, run.state.step));
+    lease.set_group_id(absl::StrCat(name, "/", p));
+    for (int s = 0; s < stage.samples_per_prompt(); ++s) {
+      SampleSpec* spec = lease.add_samples();
+      spec->set_index(s);
+      spec->set_temperature(stage.temperature());
+      spec->set_top_p(1);
+      spec->set_key(StreamKey()
+                        .Add(run.config.seed())
+                        .Add(name)
+                        .Add("sample")
+                        .Add(data.sets[draw.data_set].name)
+                        .Add(row.id)
+                        .Add(static_cast<uint64_t>(draw.epoch))
+                        .Add(static_cast<uint64_t>(s))
+                        .key());
+    }
+    leases.push_back(std::move(lease));
+  }
+  run.progress->Start(name, stage.prompts());
+  PONDER_ASSIGN_OR_RETURN(const std::vector<FinishedGroup> groups,
+                          run.fleet->Sample(std::move(leases), [&](int64_t n) {
+                            run.progress->Update(n, "");
+                          }));
+  run.progress->Finish();
+  std::string text;
+  for (const FinishedGroup& group : groups) {
+    for (const Sample& sample : group.samples) {
+      nlohmann::ordered_json line;
+      line["id"] =
+          absl::StrCat(group.lease.problem().id(), "/", sample.index());
+      line["problem"] = group.lease.problem().id();
+      line["prompt"] = group.lease.problem().prompt();
+      line["response"] = sample.text();
+      line["verdict"] = Verdict_Name(sample.score().verdict());
+      if (sample.score().has_reward()) line["reward"] = sample.score().reward();
+      line["finish_reason"] = sample.finish_reason();
+      line["tokens"] = sample.response_ids_size();
+      text += line.dump(-1, ' ', false,
+                        nlohmann::ordered_json::error_handler_t::replace) +
+              "\n";
+      run.state.stage_tokens += sample.response_ids_size();
+      ++run.state.stage_samples;
+    }
+  }
+  run.state.stage_seconds = absl::ToDoubleSeconds(absl::Now() - start);
+  const std::string path = ExpandRunPath(stage.path(), run.folder.path());
+  run.progress->Print(
+      absl::StrCat("wrote ", run.state.stage_samples, " samples to ", path));
+  return WriteFileAtomically(path, text);
+}
+
+}  // namespace ponder

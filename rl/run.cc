@@ -1,0 +1,218 @@
+#include "rl/run.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "ATen/ops/empty.h"
+#include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
+#include "policy/files/safetensors.h"
+#include "proto/text_config.h"
+
+namespace ponder {
+
+using Json = nlohmann::ordered_json;
+
+Json RunState::ToJson() const {
+  Json json;
+  json["stage"] = stage;
+  json["stage_step"] = stage_step;
+  json["step"] = step;
+  json["drawn"] = drawn;
+  json["optimizer_step"] = optimizer_step;
+  json["stage_seconds"] = stage_seconds;
+  json["stage_tokens"] = stage_tokens;
+  json["stage_samples"] = stage_samples;
+  json["stage_core_seconds"] = stage_core_seconds;
+  json["stage_checkpoints"] = Json::object();
+  for (const auto& [name, path] : stage_checkpoints) {
+    json["stage_checkpoints"][name] = path;
+  }
+  json["summaries"] = summaries;
+  return json;
+}
+
+absl::StatusOr<RunState> RunState::FromJson(const Json& json) {
+  RunState state;
+  const auto read = [&](const char* name, auto* value) {
+    if (!json.contains(name) || !json[name].is_number()) return false;
+    *value = json[name].get<std::remove_pointer_t<decltype(value)>>();
+    return true;
+  };
+  if (!read("stage", &state.stage) || !read("stage_step", &state.stage_step) ||
+      !read("step", &state.step) || !read("drawn", &state.drawn) ||
+      !read("optimizer_step", &state.optimizer_step) ||
+      !read("stage_seconds", &state.stage_seconds) ||
+      !read("stage_tokens", &state.stage_tokens) ||
+      !read("stage_samples", &state.stage_samples) ||
+      !read("stage_core_seconds", &state.stage_core_seconds) ||
+      !json.contains("stage_checkpoints") ||
+      !json["stage_checkpoints"].is_object() || !json.contains("summaries") ||
+      !json["summaries"].is_array()) {
+    return absl::DataLossError("trainer_state/state.json lacks a field");
+  }
+  for (const auto& [name, path] : json["stage_checkpoints"].items()) {
+    if (path.is_string()) {
+      state.stage_checkpoints[name] = path.get<std::string>();
+    }
+  }
+  state.summaries = json["summaries"];
+  return state;
+}
+
+at::ScalarType Run::dtype() const {
+  return config.policy().dtype() == PolicyConfig::BFLOAT16 ? at::kBFloat16
+                                                           : at::kFloat;
+}
+
+int64_t Run::max_tokens() const {
+  return int64_t{config.prompt().max_prompt_tokens()} +
+         config.prompt().max_response_tokens();
+}
+
+int32_t Run::end_id() const {
+  return model.eos_token_ids.empty() ? 0 : model.eos_token_ids.front();
+}
+
+absl::Status Run::NeedFleet() {
+  if (fleet != nullptr) return absl::OkStatus();
+  Fleet::Options options;
+  options.config = config;
+  options.run_folder = folder.path();
+  options.files = files;
+  options.dtype = dtype();
+  options.max_tokens = max_tokens();
+  options.print = [this](const std::string& line) { progress->Print(line); };
+  PONDER_ASSIGN_OR_RETURN(fleet, Fleet::Start(options));
+  return absl::OkStatus();
+}
+
+void Run::PublishWeights(const TensorMap& source) {
+  fleet->Publish(CopyTensors(source, dtype()));
+}
+
+absl::StatusOr<StageData> Run::LoadStageData(
+    const google::protobuf::RepeatedPtrField<std::string>& names,
+    const std::string& stage_name) {
+  StageData data;
+  std::vector<WeightedRows> weighted;
+  for (const DataSet& set : config.data()) {
+    const std::string name = DataSetName(set);
+    if (!names.empty() &&
+        std::find(names.begin(), names.end(), name) == names.end()) {
+      continue;
+    }
+    PONDER_ASSIGN_OR_RETURN(DataRows rows, LoadDataRows(set, folder.path()));
+    weighted.push_back(
+        {name, static_cast<int64_t>(rows.rows.size()), set.weight()});
+    data.sets.push_back(std::move(rows));
+  }
+  if (data.sets.empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("stage ", stage_name,
+                     " has no data; give a file with `--set data.path=FILE`"));
+  }
+  data.source =
+      std::make_unique<PromptSource>(weighted, config.seed(), stage_name);
+  data.source->Seek(state.drawn);
+  return data;
+}
+
+absl::StatusOr<std::string> Run::SaveCheckpoint(Learner* learner) {
+  TensorMap optimizer;
+  if (learner != nullptr) {
+    optimizer = learner->optimizer().State();
+    state.optimizer_step = learner->optimizer().step();
+  }
+  const TensorMap& current = learner != nullptr ? learner->weights() : weights;
+  PONDER_ASSIGN_OR_RETURN(const std::string saved,
+                          folder.SaveCheckpoint(state.step, files, current,
+                                                optimizer, state.ToJson()));
+  std::vector<std::string> keep;
+  for (const auto& [name, path] : state.stage_checkpoints) {
+    keep.push_back(folder.File(path));
+  }
+  PONDER_RETURN_IF_ERROR(folder.RemoveOldCheckpoints(
+      std::max(1, config.checkpoint().keep_last()), keep));
+  return saved;
+}
+
+absl::Status Run::RestoreOptimizer(Learner* learner) const {
+  const std::string path =
+      absl::StrCat(resumed_from, "/trainer_state/optimizer.safetensors");
+  PONDER_ASSIGN_OR_RETURN(const auto file, SafetensorsFile::Open(path));
+  TensorMap moments;
+  for (const TensorInfo& info : file->tensors()) {
+    at::Tensor tensor = at::empty(info.shape, at::kFloat);
+    if (info.dtype != "F32") {
+      return absl::DataLossError(
+          absl::StrCat(path, ": tensor ", info.name, " is not F32"));
+    }
+    std::memcpy(tensor.mutable_data_ptr(), info.bytes,
+                static_cast<size_t>(info.num_bytes));
+    moments[info.name] = tensor;
+  }
+  return learner->optimizer().SetState(moments, state.optimizer_step);
+}
+
+absl::StatusOr<Lease> MakeLease(const Run& run, const DataRow& row,
+                                const std::string& purpose,
+                                const std::string& stage, int64_t step) {
+  const RenderedPrompt prompt = run.renderer->Render(row.prompt);
+  const PromptConfig& limits = run.config.prompt();
+  if (static_cast<int64_t>(prompt.ids.size()) > limits.max_prompt_tokens()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "the prompt of row ", row.id, " has ", prompt.ids.size(),
+        " tokens, prompt.max_prompt_tokens is ", limits.max_prompt_tokens()));
+  }
+  Lease lease;
+  lease.set_purpose(purpose);
+  lease.set_stage(stage);
+  lease.set_step(step);
+  lease.mutable_prompt_ids()->Assign(prompt.ids.begin(), prompt.ids.end());
+  lease.set_max_response_tokens(limits.max_response_tokens());
+  for (const int32_t id : run.model.eos_token_ids) lease.add_stop_ids(id);
+  for (const std::string& stop : limits.stop()) lease.add_stop_strings(stop);
+  lease.set_thought_opened(run.renderer->ThoughtOpened());
+
+  Problem* problem = lease.mutable_problem();
+  problem->set_id(row.id);
+  problem->set_verifier(row.verifier);
+  problem->set_prompt(prompt.text);
+  problem->set_answer(row.answer);
+  *problem->mutable_tests() = row.tests;
+  *problem->mutable_row() = row.row;
+  if (run.config.reward().component().empty()) {
+    RewardComponent* component = problem->add_components();
+    component->set_name("accuracy");
+    component->set_weight(1);
+  }
+  for (const RewardWeight& weight : run.config.reward().component()) {
+    RewardComponent* component = problem->add_components();
+    component->set_name(weight.name());
+    component->set_weight(weight.weight());
+  }
+  return lease;
+}
+
+absl::Status CheckPromptLengths(const Run& run, const DataRows& rows) {
+  const int64_t limit = run.config.prompt().max_prompt_tokens();
+  int64_t too_long = 0;
+  int64_t longest = 0;
+  for (const DataRow& row : rows.rows) {
+    const int64_t n =
+        static_cast<int64_t>(run.renderer->Render(row.prompt).ids.size());
+    longest = std::max(longest, n);
+    too_long += n > limit;
+  }
+  if (too_long == 0) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      "data set ", rows.name, ": ", too_long, " of ", rows.rows.size(),
+      " prompts are longer than prompt.max_prompt_tokens (", limit,
+      "), the longest has ", longest,
+      " tokens; raise the limit or leave them "
+      "out"));
+}
+
+}  // namespace ponder

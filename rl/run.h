@@ -1,0 +1,121 @@
+// What the stages of a run share.
+
+#ifndef PONDER_RL_RUN_H_
+#define PONDER_RL_RUN_H_
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "monitor/cost.h"
+#include "monitor/metrics_log.h"
+#include "monitor/progress.h"
+#include "nlohmann/json.hpp"
+#include "policy/checkpoint.h"
+#include "policy/text/tokenizer.h"
+#include "proto/config.pb.h"
+#include "rl/data/data_set.h"
+#include "rl/data/prompt_source.h"
+#include "rl/fleet.h"
+#include "rl/learner.h"
+#include "rl/prompt_renderer.h"
+#include "rl/run_folder.h"
+
+namespace ponder {
+
+// Where a run stands: what a checkpoint holds beside the weights.
+struct RunState {
+  int64_t stage = 0;       // Index of the stage to run next, or to go on with.
+  int64_t stage_step = 0;  // Updates done in it.
+  int64_t step = 0;        // Updates done in the run; steps of the metrics.
+  int64_t drawn = 0;       // Prompts drawn in the stage.
+  int64_t optimizer_step = 0;
+  double stage_seconds = 0;  // Of training, evaluation aside.
+  int64_t stage_tokens = 0;
+  int64_t stage_samples = 0;
+  double stage_core_seconds = 0;
+  // Of finished stages: its checkpoint's folder (relative to the run's), and
+  // its entry of summary.json.
+  std::map<std::string, std::string> stage_checkpoints;
+  nlohmann::ordered_json summaries = nlohmann::ordered_json::array();
+
+  nlohmann::ordered_json ToJson() const;
+  static absl::StatusOr<RunState> FromJson(const nlohmann::ordered_json& json);
+};
+
+// The data sets that a stage draws from, and the order of its prompts.
+struct StageData {
+  std::vector<DataRows> sets;
+  std::unique_ptr<PromptSource> source;
+
+  const DataRow& Row(const Draw& draw) const {
+    return sets[draw.data_set].rows[draw.row];
+  }
+};
+
+// Used by one thread, the main one.
+struct Run {
+  Run(RunConfig c, RunFolder f)
+      : config(std::move(c)), folder(std::move(f)), cost(config.cost()) {}
+
+  RunConfig config;
+  RunFolder folder;
+  RunState state;
+
+  // The policy. Weights are float32; a stage may change them.
+  ModelConfig model;
+  PolicyFiles files;
+  TensorMap weights;
+  std::unique_ptr<Tokenizer> tokenizer;
+  std::unique_ptr<PromptRenderer> renderer;
+
+  std::unique_ptr<MetricsLog> metrics;
+  std::unique_ptr<Progress> progress;
+  CostMeter cost;
+  std::unique_ptr<Fleet> fleet;  // Null until a stage samples.
+
+  at::ScalarType dtype() const;
+  // Prompt and response together.
+  int64_t max_tokens() const;
+  int32_t end_id() const;
+
+  // Starts the fleet where it is not up yet.
+  absl::Status NeedFleet();
+  // Publishes `weights` (of any type) to the workers.
+  void PublishWeights(const TensorMap& source);
+
+  // Loads the data sets `names` (all of config.data if empty).
+  absl::StatusOr<StageData> LoadStageData(
+      const google::protobuf::RepeatedPtrField<std::string>& names,
+      const std::string& stage_name);
+
+  // Adds what the state counts of the running stage and writes a checkpoint.
+  // `learner` may be null: no optimizer state then. Returns its folder.
+  absl::StatusOr<std::string> SaveCheckpoint(Learner* learner);
+  // Moments and step of the optimizer, where the run was resumed in this stage.
+  absl::Status RestoreOptimizer(Learner* learner) const;
+
+  // Folder of the checkpoint that the run was resumed from; empty if new.
+  std::string resumed_from;
+  // Folder of the checkpoint that the running stage started from; empty if it
+  // was the policy of the configuration.
+  std::string stage_start_folder;
+};
+
+// One lease for a prompt: ids, problem, limits, all but samples and ids.
+absl::StatusOr<Lease> MakeLease(const Run& run, const DataRow& row,
+                                const std::string& purpose,
+                                const std::string& stage, int64_t step);
+
+// The error if a prompt of the rows is longer than prompt.max_prompt_tokens;
+// counts how many are.
+absl::Status CheckPromptLengths(const Run& run, const DataRows& rows);
+
+}  // namespace ponder
+
+#endif  // PONDER_RL_RUN_H_

@@ -1,0 +1,68 @@
+// The folder of a run: runs/NAME with its configuration, logs and checkpoints.
+
+#ifndef PONDER_RL_RUN_FOLDER_H_
+#define PONDER_RL_RUN_FOLDER_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "nlohmann/json.hpp"
+#include "policy/checkpoint.h"
+
+namespace ponder {
+
+// A complete checkpoint of a run on disk:
+//
+//   checkpoints/step_N/             config.json, tokenizer.json, ...,
+//                                   model.safetensors (float32)
+//   checkpoints/step_N/trainer_state/state.json
+//   checkpoints/step_N/trainer_state/optimizer.safetensors   (may be absent)
+//   checkpoints/step_N/MANIFEST     "crc32c  bytes  path" of every other file
+//
+// MANIFEST is written last, and the folder gets its name last of all.
+struct RunCheckpoint {
+  std::string folder;
+  int64_t step = 0;
+  nlohmann::ordered_json state;
+};
+
+class RunFolder {
+ public:
+  // Makes a new run's folder. ALREADY_EXISTS if it is there.
+  static absl::StatusOr<RunFolder> Create(const std::string& path);
+  // NOT_FOUND if there is no run.
+  static absl::StatusOr<RunFolder> Open(const std::string& path);
+
+  const std::string& path() const { return path_; }
+  std::string File(const std::string& name) const { return path_ + "/" + name; }
+
+  // Writes checkpoints/step_N, replacing one of an earlier try. `optimizer` may
+  // be empty. Returns the folder.
+  absl::StatusOr<std::string> SaveCheckpoint(
+      int64_t step, const PolicyFiles& files, const TensorMap& weights,
+      const TensorMap& optimizer, const nlohmann::ordered_json& state) const;
+
+  // The newest checkpoint whose manifest holds: sizes and checksums. NOT_FOUND
+  // if there is none.
+  absl::StatusOr<RunCheckpoint> NewestCheckpoint() const;
+
+  // Removes checkpoints but the `keep_last` newest and those of `keep`.
+  absl::Status RemoveOldCheckpoints(int keep_last,
+                                    const std::vector<std::string>& keep) const;
+
+ private:
+  explicit RunFolder(std::string path) : path_(std::move(path)) {}
+
+  std::string path_;
+};
+
+// OK if every file of the folder has the size and checksum that its MANIFEST
+// says; DATA_LOSS names the first that has not.
+absl::Status CheckManifest(const std::string& folder);
+
+}  // namespace ponder
+
+#endif  // PONDER_RL_RUN_FOLDER_H_

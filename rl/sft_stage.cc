@@ -1,0 +1,124 @@
+// Supervised fine-tuning: cold start, and what it is compared with.
+
+#include <algorithm>
+#include <cmath>
+#include <optional>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/time/clock.h"
+#include "base/status_macros.h"
+#include "base/stop_signal.h"
+#include "rl/stages.h"
+
+namespace ponder {
+namespace {
+
+// Warm-up of a stage that is measured in seconds, as a share of them, where
+// the configuration names warm-up steps.
+constexpr double kWarmupShare = 0.05;
+
+// The training seconds of an earlier stage.
+absl::StatusOr<double> SecondsOfStage(const Run& run, const std::string& name) {
+  for (const auto& summary : run.state.summaries) {
+    if (summary.value("name", "") == name) {
+      return summary.value("seconds", 0.0);
+    }
+  }
+  return absl::FailedPreconditionError(
+      absl::StrCat("seconds_of_stage: stage ", name, " has not run"));
+}
+
+}  // namespace
+
+absl::Status RunSftStage(Run& run, const SftStage& stage,
+                         const std::string& name) {
+  std::optional<double> seconds;
+  if (stage.has_seconds_of_stage()) {
+    PONDER_ASSIGN_OR_RETURN(seconds,
+                            SecondsOfStage(run, stage.seconds_of_stage()));
+  }
+  PONDER_ASSIGN_OR_RETURN(StageData data,
+                          run.LoadStageData(stage.data(), name));
+  Learner::Options options;
+  options.learner = run.config.learner();
+  options.optimizer = stage.optimizer();
+  options.dtype = run.dtype();
+  options.max_tokens = run.max_tokens();
+  PONDER_ASSIGN_OR_RETURN(const auto learner,
+                          Learner::Create(run.model, run.weights, options));
+  if (run.state.stage_step > 0) {
+    PONDER_RETURN_IF_ERROR(run.RestoreOptimizer(learner.get()));
+  }
+
+  const auto share_done = [&] {
+    return seconds ? run.state.stage_seconds / std::max(1e-9, *seconds)
+                   : static_cast<double>(run.state.stage_step) /
+                         static_cast<double>(stage.steps());
+  };
+  run.progress->Start(name, seconds ? 0 : stage.steps());
+  while (share_done() < 1) {
+    if (StopRequested()) {
+      PONDER_ASSIGN_OR_RETURN(const std::string saved,
+                              run.SaveCheckpoint(learner.get()));
+      run.progress->Print(absl::StrCat("stopped; saved ", saved));
+      return absl::CancelledError("stopped");
+    }
+    const absl::Time start = absl::Now();
+    std::vector<TrainSequence> batch;
+    for (int i = 0; i < stage.batch_size(); ++i) {
+      PONDER_ASSIGN_OR_RETURN(
+          TrainSequence example,
+          run.renderer->Example(data.Row(data.source->Next())));
+      if (static_cast<int64_t>(example.ids.size()) > run.max_tokens()) {
+        return absl::InvalidArgumentError(absl::StrCat(
+            "stage ", name, ": an example has ", example.ids.size(),
+            " tokens, prompt.max_prompt_tokens and prompt.max_response_tokens "
+            "allow ",
+            run.max_tokens(), " together"));
+      }
+      batch.push_back(std::move(example));
+    }
+    const double learning_rate =
+        seconds ? LearningRateAt(
+                      stage.optimizer(), share_done(),
+                      stage.optimizer().warmup_steps() > 0 ? kWarmupShare : 0.0)
+                : LearningRate(stage.optimizer(), run.state.stage_step + 1,
+                               stage.steps());
+    const UpdateStats stats = learner->SupervisedUpdate(batch, learning_rate);
+    if (!std::isfinite(stats.loss)) {
+      return absl::InternalError(absl::StrCat(
+          "stage ", name, ": the loss of step ", run.state.stage_step + 1,
+          " is not a number; lower optimizer.learning_rate"));
+    }
+    ++run.state.stage_step;
+    ++run.state.step;
+    run.state.drawn = data.source->drawn();
+    run.state.stage_tokens += stats.tokens;
+    const double took = absl::ToDoubleSeconds(absl::Now() - start);
+    run.state.stage_seconds += took;
+    PONDER_RETURN_IF_ERROR(run.metrics->Log(
+        run.state.step,
+        {{"train/loss", stats.loss},
+         {"actor/entropy", stats.entropy},
+         {"actor/grad_norm", stats.grad_norm},
+         {"actor/lr", stats.learning_rate},
+         {"timing_s/step", took},
+         {"perf/throughput", static_cast<double>(stats.tokens) / took},
+         {"perf/total_num_tokens", static_cast<double>(stats.tokens)},
+         {"training/global_step", static_cast<double>(run.state.step)}}));
+    run.progress->Update(
+        run.state.stage_step,
+        absl::StrFormat("loss %.3f  %.0f tokens/s", stats.loss,
+                        static_cast<double>(stats.tokens) / took));
+    const int64_t every = run.config.checkpoint().every_steps();
+    if (every > 0 && run.state.stage_step % every == 0 && share_done() < 1) {
+      PONDER_RETURN_IF_ERROR(run.SaveCheckpoint(learner.get()).status());
+    }
+  }
+  run.progress->Finish();
+  run.weights = learner->CopyWeights(at::kFloat);
+  return absl::OkStatus();
+}
+
+}  // namespace ponder

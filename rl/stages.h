@@ -1,0 +1,28 @@
+// The kinds of stages. Each goes on from run.state and leaves the policy that
+// it made in run.weights; CANCELLED after a stop was requested, with a
+// checkpoint written.
+
+#ifndef PONDER_RL_STAGES_H_
+#define PONDER_RL_STAGES_H_
+
+#include "absl/status/status.h"
+#include "rl/evaluation.h"
+#include "rl/run.h"
+
+namespace ponder {
+
+absl::Status RunDataStage(Run& run, const DataStage& stage);
+
+// `name` is the stage's name.
+absl::Status RunSftStage(Run& run, const SftStage& stage,
+                         const std::string& name);
+
+absl::Status RunGrpoStage(Run& run, const GrpoStage& stage,
+                          const std::string& name);
+
+absl::Status RunSampleStage(Run& run, const SampleStage& stage,
+                            const std::string& name);
+
+}  // namespace ponder
+
+#endif  // PONDER_RL_STAGES_H_

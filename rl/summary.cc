@@ -1,0 +1,148 @@
+#include "rl/summary.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "base/file.h"
+
+namespace ponder {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// Text columns, each as wide as its widest cell.
+std::string Table(const std::vector<std::vector<std::string>>& rows) {
+  std::vector<size_t> widths;
+  for (const auto& row : rows) {
+    widths.resize(std::max(widths.size(), row.size()), 0);
+    for (size_t i = 0; i < row.size(); ++i) {
+      widths[i] = std::max(widths[i], row[i].size());
+    }
+  }
+  std::string text;
+  for (const auto& row : rows) {
+    for (size_t i = 0; i < row.size(); ++i) {
+      const std::string pad(widths[i] - row[i].size(), ' ');
+      absl::StrAppend(&text, "  ", i == 0 ? row[i] + pad : pad + row[i]);
+    }
+    text += '\n';
+  }
+  return text;
+}
+
+std::string Percent(const Json& object, const std::string& name) {
+  return object.contains(name)
+             ? absl::StrFormat("%.1f %%", 100 * object[name].get<double>())
+             : "-";
+}
+
+std::string Number(const Json& object, const std::string& name) {
+  return object.contains(name)
+             ? absl::StrFormat("%.1f", object[name].get<double>())
+             : "-";
+}
+
+}  // namespace
+
+Json StageSummary(const std::string& name, const std::string& kind,
+                  const Run& run, const Evaluation& evaluation) {
+  const RunState& state = run.state;
+  Json json;
+  json["name"] = name;
+  json["kind"] = kind;
+  json["seconds"] = state.stage_seconds;
+  json["evaluation_seconds"] = evaluation.seconds;
+  json["steps"] = state.stage_step;
+  json["tokens"] = state.stage_tokens;
+  json["samples"] = state.stage_samples;
+  json["evaluation_tokens"] = evaluation.sampled_tokens;
+  json["core_seconds"] = state.stage_core_seconds;
+  json["cost"] =
+      state.stage_core_seconds / 3600 * run.config.cost().core_hour();
+  json["currency"] = run.config.cost().currency();
+  if (evaluation.sets.empty()) return json;
+  double length = 0, thinking = 0, problems = 0;
+  Json accuracy = Json::object();
+  for (const auto& [set, a] : evaluation.sets) {
+    accuracy[set] = a.ToJson();
+    const double n = static_cast<double>(a.problems);
+    length += n * (a.k > 0 ? a.response_length : a.greedy_response_length);
+    thinking += n * (a.k > 0 ? a.thinking_share : a.greedy_thinking_share);
+    problems += n;
+  }
+  json["response_length"] = length / std::max(1.0, problems);
+  json["thinking_share"] = thinking / std::max(1.0, problems);
+  json["accuracy"] = accuracy;
+  return json;
+}
+
+absl::Status WriteSummary(const Run& run, double total_seconds,
+                          const std::string& checkpoint,
+                          const std::string& export_folder) {
+  Json json;
+  json["run"] = run.config.name();
+  json["stages"] = run.state.summaries;
+  json["seconds"]["total"] = total_seconds;
+  const Cost total = run.cost.Total();
+  json["core_seconds"] = total.core_seconds;
+  json["cost"] = total.money;
+  json["currency"] = total.currency;
+  json["parameters"] = run.model.NumParameters();
+  json["checkpoint"] = checkpoint;
+  json["export"] = export_folder;
+  return WriteFileAtomically(run.folder.File("summary.json"),
+                             json.dump(2) + "\n");
+}
+
+std::string SummaryText(const Run& run, double total_seconds,
+                        const std::string& export_folder) {
+  const Json& stages = run.state.summaries;
+  const int k = run.config.eval().samples();
+  std::vector<std::vector<std::string>> accuracy = {
+      {"stage", "set", "greedy", absl::StrCat("avg@", k),
+       absl::StrCat("pass@", k), "length", "think", "right if thinking",
+       "if not"}};
+  std::vector<std::vector<std::string>> cost = {
+      {"stage", "steps", "samples", "tokens", "seconds", "evaluation s",
+       "core-s", run.config.cost().currency()}};
+  for (const Json& stage : stages) {
+    const std::string name = stage.value("name", "");
+    cost.push_back({name, absl::StrCat(stage.value("steps", int64_t{0})),
+                    absl::StrCat(stage.value("samples", int64_t{0})),
+                    absl::StrCat(stage.value("tokens", int64_t{0})),
+                    Number(stage, "seconds"),
+                    Number(stage, "evaluation_seconds"),
+                    Number(stage, "core_seconds"),
+                    absl::StrFormat("%.5f", stage.value("cost", 0.0))});
+    if (!stage.contains("accuracy")) continue;
+    for (const auto& [set, a] : stage["accuracy"].items()) {
+      accuracy.push_back(
+          {name, set, Percent(a, "greedy"), Percent(a, absl::StrCat("avg@", k)),
+           Percent(a, absl::StrCat("pass@", k)), Number(a, "response_length"),
+           Percent(a, "thinking_share"), Percent(a, "accuracy_thinking"),
+           Percent(a, "accuracy_not_thinking")});
+    }
+  }
+  const Cost total = run.cost.Total();
+  std::string text = "\nAccuracy on held-out problems\n";
+  absl::StrAppend(&text, Table(accuracy), "\nWhat it took\n", Table(cost));
+  absl::StrAppendFormat(&text, "\nIn all %.0f s, %s; %d parameters.\n",
+                        total_seconds, CostText(total),
+                        run.model.NumParameters());
+  absl::StrAppend(&text, "\n  curves      tensorboard --logdir ",
+                  run.folder.path(), "\n  metrics     ",
+                  run.folder.File("metrics.jsonl"), "\n  samples     ",
+                  run.folder.File("samples"), "\n  summary     ",
+                  run.folder.File("summary.json"), "\n  logs        ",
+                  run.folder.File("logs"), "\n");
+  if (!export_folder.empty()) {
+    absl::StrAppend(&text, "  policy      ", export_folder,
+                    " (Hugging Face)\n\nTry it: ponder chat ", export_folder,
+                    "\n");
+  }
+  return text;
+}
+
+}  // namespace ponder

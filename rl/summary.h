@@ -1,0 +1,32 @@
+// summary.json and the table at the end of a run.
+
+#ifndef PONDER_RL_SUMMARY_H_
+#define PONDER_RL_SUMMARY_H_
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "nlohmann/json.hpp"
+#include "rl/evaluation.h"
+#include "rl/run.h"
+
+namespace ponder {
+
+// One entry of summary.json's "stages".
+nlohmann::ordered_json StageSummary(const std::string& name,
+                                    const std::string& kind, const Run& run,
+                                    const Evaluation& evaluation);
+
+// Writes RUN/summary.json atomically. `export_folder` may be empty.
+absl::Status WriteSummary(const Run& run, double total_seconds,
+                          const std::string& checkpoint,
+                          const std::string& export_folder);
+
+// What a person reads at the end: accuracy by stage and set, lengths, thinking,
+// counts, seconds and cost by phase, where things are, what to try next.
+std::string SummaryText(const Run& run, double total_seconds,
+                        const std::string& export_folder);
+
+}  // namespace ponder
+
+#endif  // PONDER_RL_SUMMARY_H_

@@ -1,0 +1,306 @@
+#include "rl/trainer.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <optional>
+
+#include "ATen/Parallel.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/time/clock.h"
+#include "base/file.h"
+#include "base/status_macros.h"
+#include "base/stop_signal.h"
+#include "policy/random_checkpoint.h"
+#include "proto/text_config.h"
+#include "rl/architecture.h"
+#include "rl/stages.h"
+#include "rl/summary.h"
+
+namespace ponder {
+namespace {
+
+// The policy that the configuration names.
+absl::Status LoadPolicy(Run& run) {
+  const PolicyConfig& policy = run.config.policy();
+  Checkpoint checkpoint;
+  if (policy.init() == PolicyConfig::RANDOM) {
+    const ModelConfig config = ModelConfigOf(policy.architecture());
+    // The renderer's template needs no tokenizer.
+    const PromptRenderer renderer(run.config.prompt(), nullptr, 0);
+    checkpoint =
+        RandomCheckpoint(config, policy.architecture().initializer_range(),
+                         policy.architecture().matrix_gain(), run.config.seed(),
+                         renderer.JinjaTemplate());
+  } else {
+    PONDER_ASSIGN_OR_RETURN(checkpoint,
+                            LoadCheckpoint(policy.path(), at::kFloat));
+  }
+  run.model = checkpoint.config;
+  run.files = std::move(checkpoint.files);
+  run.weights = std::move(checkpoint.weights);
+  return absl::OkStatus();
+}
+
+absl::Status LoadWeights(Run& run, const std::string& folder) {
+  PONDER_ASSIGN_OR_RETURN(Checkpoint checkpoint,
+                          LoadCheckpoint(folder, at::kFloat));
+  run.weights = std::move(checkpoint.weights);
+  return absl::OkStatus();
+}
+
+absl::Status MakeTools(Run& run) {
+  const auto it = run.files.find("tokenizer.json");
+  if (it == run.files.end()) {
+    return absl::NotFoundError(
+        absl::StrCat(run.config.policy().path(),
+                     ": has no tokenizer.json, which prompts need"));
+  }
+  PONDER_ASSIGN_OR_RETURN(run.tokenizer,
+                          Tokenizer::FromJson(it->second, "tokenizer.json"));
+  run.renderer = std::make_unique<PromptRenderer>(
+      run.config.prompt(), run.tokenizer.get(), run.end_id());
+  if (run.model.eos_token_ids.empty()) {
+    return absl::InvalidArgumentError(
+        "the policy's config.json names no eos_token_id, so no response would "
+        "ever end; add it");
+  }
+  return absl::OkStatus();
+}
+
+// Refuses to start what cannot be saved.
+absl::Status CheckDisk(const Run& run) {
+  const int64_t weights = 4 * run.model.NumParameters();
+  const int64_t stages = run.config.stage_size();
+  const int64_t kept = std::max(1, run.config.checkpoint().keep_last()) + 1;
+  const int64_t needed = weights * (3 * kept + stages + 1) + (64 << 20);
+  PONDER_ASSIGN_OR_RETURN(const int64_t available,
+                          FreeDiskBytes(run.folder.path()));
+  if (needed <= available) return absl::OkStatus();
+  return absl::ResourceExhaustedError(absl::StrCat(
+      run.folder.path(), ": checkpoints of this run may need ", needed >> 20,
+      " MiB, the disk has ", available >> 20,
+      " MiB free; free some, lower checkpoint.keep_last, or give another disk "
+      "with --set runs_dir="));
+}
+
+class Trainer {
+ public:
+  explicit Trainer(Run& run) : run_(run) {}
+
+  absl::Status RunStages(const TrainOptions& options) {
+    const absl::Time start = absl::Now();
+    std::string checkpoint;
+    while (run_.state.stage < run_.config.stage_size()) {
+      const Stage& stage =
+          run_.config.stage(static_cast<int>(run_.state.stage));
+      if (!options.only_stage.empty() &&
+          StageName(stage) != options.only_stage) {
+        NextStage();
+        continue;
+      }
+      PONDER_RETURN_IF_ERROR(RunStage(stage));
+      if (StopRequested()) return absl::CancelledError("stopped");
+    }
+    const double seconds =
+        earlier_seconds_ + absl::ToDoubleSeconds(absl::Now() - start);
+    std::string exported;
+    if (!newest_checkpoint_.empty()) {
+      checkpoint = newest_checkpoint_;
+      PONDER_ASSIGN_OR_RETURN(exported, Export());
+    }
+    PONDER_RETURN_IF_ERROR(WriteSummary(run_, seconds, checkpoint, exported));
+    run_.progress->Print(SummaryText(run_, seconds, exported));
+    return absl::OkStatus();
+  }
+
+ private:
+  // The stage whose policy `stage` starts from; empty: the configuration's.
+  std::string InitFrom(const Stage& stage) const {
+    if (stage.has_init_from()) return stage.init_from();
+    std::string newest;
+    for (const auto& summary : run_.state.summaries) {
+      const std::string name = summary.value("name", "");
+      if (run_.state.stage_checkpoints.contains(name)) newest = name;
+    }
+    return newest;
+  }
+
+  absl::Status PrepareWeights(const Stage& stage) {
+    const std::string from = InitFrom(stage);
+    run_.stage_start_folder.clear();
+    if (!from.empty()) {
+      const auto it = run_.state.stage_checkpoints.find(from);
+      if (it == run_.state.stage_checkpoints.end()) {
+        return absl::FailedPreconditionError(
+            absl::StrCat("stage ", StageName(stage), " starts from stage ",
+                         from, ", which has left no policy"));
+      }
+      run_.stage_start_folder = run_.folder.File(it->second);
+    }
+    if (run_.state.stage_step > 0) {
+      return LoadWeights(run_, run_.resumed_from);
+    }
+    if (!run_.stage_start_folder.empty()) {
+      return LoadWeights(run_, run_.stage_start_folder);
+    }
+    return LoadPolicy(run_);
+  }
+
+  absl::Status RunStage(const Stage& stage) {
+    const std::string name = StageName(stage);
+    const bool has_policy = !stage.has_data();
+    run_.metrics->SetStage(name);
+    run_.progress->Print(absl::StrCat("stage ", run_.state.stage + 1, " of ",
+                                      run_.config.stage_size(), ": ", name));
+    if (has_policy) PONDER_RETURN_IF_ERROR(PrepareWeights(stage));
+    const double core_start =
+        CoreSecondsOfProcessTree() - run_.state.stage_core_seconds;
+    absl::Status status;
+    switch (stage.kind_case()) {
+      case Stage::kData:
+        status = RunDataStage(run_, stage.data());
+        break;
+      case Stage::kSft:
+        status = RunSftStage(run_, stage.sft(), name);
+        break;
+      case Stage::kGrpo:
+        status = RunGrpoStage(run_, stage.grpo(), name);
+        break;
+      case Stage::kSample:
+        status = RunSampleStage(run_, stage.sample(), name);
+        break;
+      case Stage::kEval:
+        break;
+      case Stage::KIND_NOT_SET:
+        return absl::InvalidArgumentError("a stage has no kind");
+    }
+    PONDER_RETURN_IF_ERROR(status);
+    run_.state.stage_core_seconds = CoreSecondsOfProcessTree() - core_start;
+
+    Evaluation evaluation;
+    const bool trains = stage.has_sft() || stage.has_grpo();
+    if (stage.has_eval() || (trains && stage.evaluate())) {
+      PONDER_RETURN_IF_ERROR(run_.NeedFleet());
+      run_.PublishWeights(run_.weights);
+      PONDER_ASSIGN_OR_RETURN(evaluation, Evaluate(run_, name, name));
+      PONDER_RETURN_IF_ERROR(
+          run_.metrics->Log(run_.state.step, EvaluationMetrics(evaluation)));
+      PrintAccuracy(evaluation);
+    }
+    run_.state.summaries.push_back(
+        StageSummary(name, StageKind(stage), run_, evaluation));
+    if (trains) {
+      run_.state.stage_checkpoints[name] =
+          absl::StrCat("checkpoints/step_", run_.state.step);
+    }
+    NextStage();
+    if (has_policy) {
+      PONDER_ASSIGN_OR_RETURN(newest_checkpoint_, run_.SaveCheckpoint(nullptr));
+    }
+    return absl::OkStatus();
+  }
+
+  void NextStage() {
+    RunState& state = run_.state;
+    ++state.stage;
+    state.stage_step = 0;
+    state.drawn = 0;
+    state.optimizer_step = 0;
+    state.stage_seconds = 0;
+    state.stage_tokens = 0;
+    state.stage_samples = 0;
+    state.stage_core_seconds = 0;
+  }
+
+  void PrintAccuracy(const Evaluation& evaluation) {
+    for (const auto& [set, a] : evaluation.sets) {
+      run_.progress->Print(absl::StrFormat(
+          "  %s: greedy %.1f %%, avg@%d %.1f %%, pass@%d %.1f %%, length %.1f, "
+          "%.0f %% think",
+          set, 100 * a.greedy, a.k, 100 * a.avg_at_k, a.k, 100 * a.pass_at_k,
+          a.response_length, 100 * a.thinking_share));
+    }
+  }
+
+  // The policy of the last GRPO stage, or of the last stage that trained.
+  absl::StatusOr<std::string> Export() {
+    std::string from;
+    for (const Stage& stage : run_.config.stage()) {
+      const std::string name = StageName(stage);
+      if (!run_.state.stage_checkpoints.contains(name)) continue;
+      const bool better = from.empty() || stage.has_grpo() || !from_grpo_;
+      if (better) from = name;
+      from_grpo_ = from_grpo_ || stage.has_grpo();
+    }
+    if (from.empty()) return "";
+    PONDER_ASSIGN_OR_RETURN(
+        const Checkpoint policy,
+        LoadCheckpoint(run_.folder.File(run_.state.stage_checkpoints[from]),
+                       at::kFloat));
+    const std::string folder = run_.folder.File("export");
+    std::error_code error;
+    std::filesystem::remove_all(folder, error);
+    PONDER_ASSIGN_OR_RETURN(FolderWriter writer, FolderWriter::Create(folder));
+    PONDER_RETURN_IF_ERROR(WriteCheckpoint(writer.folder(), policy.files,
+                                           policy.weights, at::kFloat));
+    PONDER_RETURN_IF_ERROR(writer.Commit());
+    return folder;
+  }
+
+  Run& run_;
+  std::string newest_checkpoint_;
+  bool from_grpo_ = false;
+  double earlier_seconds_ = 0;
+};
+
+}  // namespace
+
+absl::StatusOr<RunConfig> ConfigOfRun(const std::string& run_folder) {
+  PONDER_RETURN_IF_ERROR(RunFolder::Open(run_folder).status());
+  return LoadRunConfig(absl::StrCat(run_folder, "/config.textproto"), {});
+}
+
+absl::Status Train(const RunConfig& config, const TrainOptions& options) {
+  const std::string path =
+      options.resume.empty()
+          ? absl::StrCat(config.runs_dir(), "/", config.name())
+          : options.resume;
+  absl::StatusOr<RunFolder> folder =
+      options.resume.empty() ? RunFolder::Create(path) : RunFolder::Open(path);
+  PONDER_RETURN_IF_ERROR(folder.status());
+  Run run(config, *std::move(folder));
+  if (config.learner().threads() > 0) {
+    at::set_num_threads(config.learner().threads());
+  }
+  run.progress = Progress::OnStandardError();
+  int64_t resumed_step = -1;
+  if (!options.resume.empty()) {
+    absl::StatusOr<RunCheckpoint> checkpoint = run.folder.NewestCheckpoint();
+    if (checkpoint.ok()) {
+      PONDER_ASSIGN_OR_RETURN(run.state, RunState::FromJson(checkpoint->state));
+      run.resumed_from = checkpoint->folder;
+      resumed_step = run.state.step;
+      run.progress->Print(absl::StrCat("going on from ", checkpoint->folder));
+    } else {
+      run.progress->Print(absl::StrCat("no complete checkpoint in ", path,
+                                       ": starting at the beginning"));
+    }
+  } else {
+    PONDER_RETURN_IF_ERROR(WriteFileAtomically(
+        run.folder.File("config.textproto"), RunConfigToText(config)));
+  }
+  PONDER_RETURN_IF_ERROR(LoadPolicy(run));
+  PONDER_RETURN_IF_ERROR(MakeTools(run));
+  PONDER_RETURN_IF_ERROR(CheckDisk(run));
+  PONDER_ASSIGN_OR_RETURN(run.metrics,
+                          MetricsLog::Open(run.folder.path(), resumed_step));
+  const absl::Status status = Trainer(run).RunStages(options);
+  if (absl::IsCancelled(status)) {
+    return absl::CancelledError(absl::StrCat(
+        "stopped; go on with `ponder train --resume ", run.folder.path(), "`"));
+  }
+  return status;
+}
+
+}  // namespace ponder
