@@ -707,9 +707,10 @@ bool DecimalApproximates(const cpp_rational& fraction,
                          const MathAnswer& decimal) {
   if (decimal.num_decimals < 6) return false;
   const cpp_rational scale(PowerOfTen(decimal.num_decimals));
-  cpp_rational difference = (fraction - decimal.value) * scale;
-  if (difference < 0) difference = -difference;
-  return difference < 1;
+  // In units of the last digit, away from 0.
+  const cpp_rational missing =
+      (fraction - decimal.value) * scale * (fraction < 0 ? -1 : 1);
+  return missing >= cpp_rational(-1, 2) && missing < 1;
 }
 
 bool HasEndlessDecimals(const cpp_rational& value) {

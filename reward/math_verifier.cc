@@ -236,11 +236,10 @@ std::optional<Extraction> LastNumber(absl::string_view text) {
     }
     end = begin;
   }
-  // A sign, unless it is a minus between two numbers.
+  // A sign, unless it is a minus with something to take away from: "10-6".
   if (begin > 0 && text[begin - 1] == '-') {
-    size_t before = begin - 1;
-    while (before > 0 && text[before - 1] == ' ') --before;
-    if (before == 0 || !IsWordCharacter(text[before - 1])) --begin;
+    const char before = begin > 1 ? text[begin - 2] : ' ';
+    if (!IsWordCharacter(before) && before != ')' && before != '}') --begin;
   } else if (begin > 1 && text[begin - 1] == '$' && text[begin - 2] == '-') {
     begin -= 2;
   }

@@ -513,6 +513,8 @@ absl::StatusOr<bool> Job::ForwardCall(absl::string_view body,
       return true;
     }
     problem = absl::StrCat("the function returned ", value.status().message());
+  } else {
+    error_from_program_ = true;
   }
   checker_.session().Send(
       'E',

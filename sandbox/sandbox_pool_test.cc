@@ -22,20 +22,20 @@ using ::testing::AnyOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-// One pool for all tests of this file: making one runs a trial program.
-SandboxPool* Pool() {
-  static const auto* const pool =
-      new absl::StatusOr<std::unique_ptr<SandboxPool>>(SandboxPool::Create(2));
-  return pool->ok() ? (*pool)->get() : nullptr;
-}
-
 class SandboxPoolTest : public testing::Test {
  protected:
-  void SetUp() override {
-    if (Pool() == nullptr) {
-      GTEST_SKIP() << SandboxDoctor().lines.front();
-    }
+  // One pool for all tests: making one runs a trial program.
+  static void SetUpTestSuite() {
+    auto pool = SandboxPool::Create(2);
+    if (pool.ok()) pool_ = *std::move(pool);
   }
+  static void TearDownTestSuite() { pool_ = nullptr; }
+
+  void SetUp() override {
+    if (pool_ == nullptr) GTEST_SKIP() << SandboxDoctor().lines.front();
+  }
+
+  static SandboxPool* Pool() { return pool_.get(); }
 
   static RunReport Run(const std::string& program,
                        const std::string& standard_input = "",
@@ -44,6 +44,9 @@ class SandboxPoolTest : public testing::Test {
     EXPECT_TRUE(report.ok()) << report.status();
     return report.ok() ? *report : RunReport();
   }
+
+ private:
+  static inline std::unique_ptr<SandboxPool> pool_;
 };
 
 std::string Out(const RunReport& report) { return report.output.stdout_bytes; }
@@ -360,7 +363,7 @@ TEST_F(SandboxPoolTest, RefusesSenselessLimits) {
 TEST(SandboxDoctorTest, SaysWhatIsThere) {
   const SandboxReport report = SandboxDoctor();
   ASSERT_FALSE(report.lines.empty());
-  EXPECT_EQ(report.available, Pool() != nullptr);
+  EXPECT_EQ(report.available, SandboxPool::Create(1).ok());
 }
 
 }  // namespace

@@ -1,0 +1,330 @@
+#include "sandbox/judge.h"
+
+#include <cstdlib>
+#include <memory>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "base/file.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "proto/value_codec.h"
+#include "sandbox/sandbox_pool.h"
+
+namespace ponder {
+namespace {
+
+using ::testing::HasSubstr;
+
+SandboxPool* Pool() {
+  static const auto* const pool =
+      new absl::StatusOr<std::unique_ptr<SandboxPool>>(SandboxPool::Create(2));
+  return pool->ok() ? (*pool)->get() : nullptr;
+}
+
+class JudgeTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (Pool() == nullptr) GTEST_SKIP() << SandboxDoctor().lines.front();
+  }
+
+  static TestSuite Suite(const std::string& text) {
+    const auto json = ParseJson(text, "suite");
+    EXPECT_TRUE(json.ok()) << json.status();
+    const auto suite = TestSuiteFromJson(*json);
+    EXPECT_TRUE(suite.ok()) << suite.status();
+    return *suite;
+  }
+
+  static JudgeReport Judge(const std::string& program, const TestSuite& suite,
+                           const RunLimits& limits = RunLimits(),
+                           const JudgeOptions& options = {}) {
+    const auto report = Pool()->Judge(program, suite, limits, options);
+    EXPECT_TRUE(report.ok()) << report.status();
+    return report.ok() ? *report : JudgeReport();
+  }
+
+  static std::string Verdict(const std::string& program,
+                             const TestSuite& suite) {
+    return std::string(VerdictName(Judge(program, suite).verdict));
+  }
+
+  const TestSuite add_ =
+      Suite(R"({"kind":"call","fn":"add","visible":[[[1,2],3],[[5,7],12]],)"
+            R"("hidden":[[[123456789,987654321],1111111110],[[-5,5],0]]})");
+  const TestSuite sum_ =
+      Suite(R"({"kind":"stdio","visible":[["1 2\n","3\n"],["5 7\n","12\n"]],)"
+            R"("hidden":[["-5 5\n","0\n"]]})");
+  const TestSuite assert_add_ =
+      Suite(R"({"kind":"assert","fn":"add","hidden":["assert add(1, 2) == 3",)"
+            R"("def check(candidate):\n  assert candidate(2, 2) == 4\n"]})");
+};
+
+TEST_F(JudgeTest, Stdio) {
+  const JudgeReport report =
+      Judge("a, b = map(int, input().split())\nprint(a + b)\n", sum_);
+  EXPECT_EQ(report.verdict, RunVerdict::kAccepted) << report.message;
+  EXPECT_EQ(report.num_passed(), 3);
+  EXPECT_EQ(Verdict("print(3)", sum_), "WA");
+  EXPECT_EQ(Verdict("print(1/0)", sum_), "RE");
+  EXPECT_EQ(Verdict("print(", sum_), "RE");
+  // The right output does not count if the program then fails.
+  EXPECT_EQ(Verdict("print(sum(map(int, input().split())))\nexit(1)", sum_),
+            "RE");
+  // Each test has its own process.
+  EXPECT_EQ(Verdict("import builtins\n"
+                    "assert not hasattr(builtins, 'seen')\n"
+                    "builtins.seen = 1\n"
+                    "print(sum(map(int, input().split())))\n",
+                    sum_),
+            "AC");
+}
+
+TEST_F(JudgeTest, Call) {
+  EXPECT_EQ(Verdict("def add(a, b): return a + b", add_), "AC");
+  EXPECT_EQ(Verdict("class Solution:\n"
+                    "  def add(self, a, b): return a + b\n",
+                    add_),
+            "AC");
+  EXPECT_EQ(Verdict("def add(a, b): return a - b", add_), "WA");
+  EXPECT_EQ(Verdict("def add(a, b): return str(a + b)", add_), "WA");
+  EXPECT_EQ(Verdict("def add(a, b): raise ValueError('no')", add_), "RE");
+  EXPECT_EQ(Verdict("def plus(a, b): return a + b", add_), "RE");
+  EXPECT_EQ(Verdict("x = 1", add_), "RE");
+  // A main part is not run: there is no input for it.
+  EXPECT_EQ(Verdict("def add(a, b): return a + b\n"
+                    "if __name__ == '__main__': print(add(*input().split()))",
+                    add_),
+            "AC");
+}
+
+TEST_F(JudgeTest, CallKeepsBigIntsAndFloats) {
+  const auto suite = [](const std::string& square) {
+    return Suite(absl::StrCat(
+        R"({"kind":"call","fn":"f","hidden":[)"
+        R"([[0.1],0.010000000000000002],[[123456789012345678901234567890],)",
+        square, "]]}"));
+  };
+  const std::string program = "def f(x): return x * x";
+  EXPECT_EQ(
+      Verdict(
+          program,
+          suite("15241578753238836750495351562536198787501905199875019052100")),
+      "AC");
+  EXPECT_EQ(
+      Verdict(
+          program,
+          suite("15241578753238836750495351562536198787501905199875019052101")),
+      "WA");
+}
+
+TEST_F(JudgeTest, ResultsByTest) {
+  JudgeOptions all;
+  all.stop_at_first_failure = false;
+  const std::string program = "def add(a, b): return 12 if a == 5 else 0";
+  const JudgeReport report = Judge(program, add_, RunLimits(), all);
+  EXPECT_EQ(report.verdict, RunVerdict::kWrongAnswer);
+  EXPECT_EQ(report.message, "returned 0");
+  EXPECT_EQ(report.tests[0].verdict, RunVerdict::kWrongAnswer);
+  EXPECT_EQ(report.tests[1].verdict, RunVerdict::kAccepted);
+  EXPECT_EQ(report.num_passed(), 2);
+  const JudgeReport first = Judge(program, add_);
+  EXPECT_EQ(first.tests[1].verdict, RunVerdict::kNotRun);
+}
+
+// Ways to get a reward without an answer.
+TEST_F(JudgeTest, ExitIsNoAnswer) {
+  for (const char* program :
+       {"import os; os._exit(0)", "import sys; sys.exit(0)", "exit()",
+        "raise SystemExit(0)", "def add(a, b):\n  import os; os._exit(0)",
+        "def add(a, b):\n  import sys; sys.exit(0)",
+        "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"}) {
+    EXPECT_EQ(Verdict(program, add_), "RE") << program;
+    EXPECT_EQ(Verdict(program, assert_add_), "RE") << program;
+  }
+}
+
+TEST_F(JudgeTest, EqualityIsNotTheProgramsToDefine) {
+  for (const char* program :
+       {"class Yes:\n  def __eq__(self, o): return True\n"
+        "  def __ne__(self, o): return False\n"
+        "def add(a, b): return Yes()\n",
+        "class I(int):\n  __eq__ = lambda s, o: True\n"
+        "  __ne__ = lambda s, o: False\n  __hash__ = None\n"
+        "def add(a, b): return I(7)\n",
+        "class F(float):\n  __eq__ = lambda s, o: True\n"
+        "def add(a, b): return F(7)\n",
+        "class L(list):\n  __eq__ = lambda s, o: True\n"
+        "def add(a, b): return L()\n",
+        "class S(str):\n  __eq__ = lambda s, o: True\n"
+        "def add(a, b): return [S('x')]\n",
+        "def add(a, b): return float('nan')\n",
+        "def add(a, b): return NotImplemented\n",
+        "def add(a, b): return True\n"}) {
+    EXPECT_EQ(Verdict(program, add_), "WA") << program;
+    EXPECT_NE(Verdict(program, assert_add_), "AC") << program;
+  }
+}
+
+TEST_F(JudgeTest, ExpectedValuesAreNotThere) {
+  const TestSuite secret = Suite(R"({"kind":"call","fn":"secret",)"
+                                 R"("hidden":[[["q"],"EXPECTED-7f3a9c-q"]]})");
+  // Frames, garbage collector, memory, the control channel, descriptors.
+  EXPECT_EQ(Verdict("import sys, gc\n"
+                    "M = 'EXPECTED' + '-'\n"
+                    "def texts():\n"
+                    "  f = sys._getframe()\n"
+                    "  while f:\n"
+                    "    yield repr(f.f_locals) + repr(f.f_globals)\n"
+                    "    f = f.f_back\n"
+                    "  for o in gc.get_objects(): yield repr(o)\n"
+                    "def secret(q):\n"
+                    "  for t in texts():\n"
+                    "    i = t.find(M + '7')\n"
+                    "    if i >= 0: return t[i:i + 17]\n",
+                    secret),
+            "WA");
+  EXPECT_NE(
+      Verdict("import re\n"
+              "def secret(q):\n"
+              "  mark = ('EXPECTED' + '-7').encode()\n"
+              "  mem = open('/proc/self/mem', 'rb', 0)\n"
+              "  for line in open('/proc/self/maps'):\n"
+              "    a, b = (int(x, 16) for x in line.split()[0].split('-'))\n"
+              "    try: mem.seek(a); d = mem.read(b - a)\n"
+              "    except (OSError, ValueError, OverflowError): continue\n"
+              "    for i in re.finditer(mark + b'f3', d):\n"
+              "      return d[i.start():i.start() + 17].decode()\n"
+              "  return 'none'\n",
+              secret),
+      "AC");
+}
+
+TEST_F(JudgeTest, ForgedMessagesAreNoAnswers) {
+  const auto forge = [](const std::string& bytes, const std::string& rest) {
+    return absl::StrCat(
+        "import os, struct, marshal\n"
+        "def send(kind, body):\n"
+        "  os.write(4, struct.pack('<I', len(body)) + kind + "
+        "body)\n",
+        bytes, "\ndef add(a, b):\n  ", rest, "\n");
+  };
+  for (const std::string& program : {
+           // A verdict is no kind of message.
+           forge("", "send(b'P', b''); return 0"),
+           forge("", "send(b'X', marshal.dumps((0, 1, 1), 2)); return 0"),
+           forge("", "send(b'L', b''); return 0"),
+           // Two answers, of which one might be right.
+           forge("", "send(b'V', marshal.dumps(a + b, 2)); return 0"),
+           forge("", "send(b'V', marshal.dumps(0, 2)); return a + b"),
+           // Values that are none.
+           forge("", "send(b'V', b'garbage'); os._exit(0)"),
+           forge("", "send(b'V', b''); os._exit(0)"),
+           forge("", "os.write(4, b'\\xff' * 100); os._exit(0)"),
+           forge("", "os.write(4, b'\\xff\\xff\\xff\\x7fV'); os._exit(0)"),
+           forge("", "os.close(4); return a + b"),
+           // Before the load is complete.
+           forge("send(b'L', b'')\nsend(b'V', marshal.dumps(3, 2))\n"
+                 "send(b'X', marshal.dumps((0, 1, 1), 2))\nos._exit(0)",
+                 "return 0"),
+       }) {
+    EXPECT_NE(Verdict(program, add_), "AC") << program;
+    EXPECT_NE(Verdict(program, assert_add_), "AC") << program;
+  }
+}
+
+TEST_F(JudgeTest, AssertPassesTheRightProgram) {
+  EXPECT_EQ(Verdict("def add(a, b): return a + b", assert_add_), "AC");
+  EXPECT_EQ(Verdict("def add(a, b): return a - b", assert_add_), "WA");
+  EXPECT_EQ(Verdict("def add(a, b): raise ValueError", assert_add_), "RE");
+  EXPECT_EQ(Verdict("def add(a, b):\n  while True: pass", assert_add_), "TLE");
+  const TestSuite raises = Suite(R"json({"kind": "assert", "hidden": [
+      "try:\n  f(0)\n  assert False\nexcept ValueError as e:\n  assert str(e) == 'no'",
+      "assert isinstance(g(), tuple) and g() == (1, {2: 'x'})"]})json");
+  EXPECT_EQ(Verdict("def f(x): raise ValueError('no')\n"
+                    "def g(): return 1, {2: 'x'}\n",
+                    raises),
+            "AC");
+  EXPECT_EQ(Verdict("def f(x): pass\ndef g(): return 1, {2: 'x'}\n", raises),
+            "WA");
+  EXPECT_EQ(Verdict("def f(x): raise ValueError('no')\n"
+                    "def g(): return [1, {2: 'x'}]\n",
+                    raises),
+            "WA");
+}
+
+// The test's names are its own: the program cannot replace what it calls.
+TEST_F(JudgeTest, AssertIsOutOfTheProgramsReach) {
+  for (const char* program :
+       {"import builtins\n"
+        "builtins.AssertionError = type('E', (Exception,), {})\n"
+        "for n in 'abs all any len isinstance sorted sum'.split():\n"
+        "  setattr(builtins, n, lambda *a, **k: True)\n"
+        "def add(a, b): return 0\n",
+        "def check(candidate): pass\ndef add(a, b): return 0\n",
+        "import sys\n"
+        "def add(a, b):\n"
+        "  f = sys._getframe()\n"
+        "  while f:\n"
+        "    f.f_globals['check'] = lambda c: None; f = f.f_back\n"
+        "  return 0\n"}) {
+    EXPECT_NE(Verdict(program, assert_add_), "AC") << program;
+  }
+}
+
+TEST_F(JudgeTest, TestsThatJudgeNothingAreRefused) {
+  const auto status = [](const TestSuite& suite) {
+    return Pool()->Judge("x = 1", suite, RunLimits()).status();
+  };
+  EXPECT_TRUE(absl::IsInvalidArgument(
+      status(Suite(R"({"kind":"assert","hidden":["assert 1 + 1 == 2"]})"))));
+  TestSuite empty;
+  empty.set_kind("call");
+  EXPECT_TRUE(absl::IsInvalidArgument(status(empty)));
+  TestSuite unknown = add_;
+  unknown.set_kind("magic");
+  EXPECT_TRUE(absl::IsInvalidArgument(status(unknown)));
+}
+
+TEST_F(JudgeTest, LimitsAreOfATest) {
+  RunLimits limits;
+  limits.wall = absl::Milliseconds(400);
+  limits.suite_wall = absl::Seconds(30);
+  const std::string slow =
+      "import time\ndef add(a, b):\n  time.sleep(0.2)\n  return a + b\n";
+  EXPECT_EQ(Judge(slow, add_, limits).verdict, RunVerdict::kAccepted);
+  limits.suite_wall = absl::Milliseconds(500);
+  EXPECT_EQ(Judge(slow, add_, limits).verdict, RunVerdict::kTimeLimit);
+}
+
+TEST_F(JudgeTest, HumanEvalSolutionsPass) {
+  const char* shared = std::getenv("PONDER_SHARED_DATA");
+  const std::string path =
+      absl::StrCat(shared != nullptr ? shared : "../shared/data",
+                   "/humaneval/problems.jsonl");
+  const auto text = ReadFile(path);
+  if (!text.ok()) GTEST_SKIP() << "no " << path;
+  int num_problems = 0;
+  for (const absl::string_view line : absl::StrSplit(*text, '\n')) {
+    if (line.empty()) continue;
+    const auto row = ParseJson(line, "problem");
+    ASSERT_TRUE(row.ok()) << row.status();
+    const auto field = [&](const char* name) {
+      return (*row)[name].get<std::string>();
+    };
+    TestSuite suite;
+    suite.set_kind("assert");
+    suite.set_fn(field("entry_point"));
+    suite.add_hidden()->set_code(field("test"));
+    const JudgeReport report =
+        Judge(field("prompt") + field("canonical_solution"), suite);
+    EXPECT_EQ(report.verdict, RunVerdict::kAccepted)
+        << field("task_id") << ": " << report.message;
+    ++num_problems;
+  }
+  EXPECT_GT(num_problems, 50);
+}
+
+}  // namespace
+}  // namespace ponder
