@@ -289,9 +289,9 @@ void CheckDataStage(const std::string& path, const DataStage& stage,
     check.AtLeast(at, "count", static_cast<double>(set.count()), 1);
     check.AtLeast(at, "held_out_count",
                   static_cast<double>(set.held_out_count()), 0);
-    check.Require(set.held_out_path().empty() == (set.held_out_count() == 0),
-                  at, "held_out_count", absl::StrCat(set.held_out_count()),
-                  "wanted together with held_out_path, or neither");
+    check.Require(set.held_out_path().empty() || set.held_out_count() > 0, at,
+                  "held_out_count", absl::StrCat(set.held_out_count()),
+                  "wanted at least 1, since held_out_path is given");
     if (set.has_min_size()) check.AtLeast(at, "min_size", set.min_size(), 1);
     if (set.has_max_size()) check.AtLeast(at, "max_size", set.max_size(), 1);
     if (set.has_min_size() && set.has_max_size()) {

@@ -15,8 +15,8 @@ constexpr int kMaxDepth = 100;
 
 }  // namespace
 
-absl::StatusOr<nlohmann::json> ParseJson(absl::string_view text,
-                                         absl::string_view where) {
+absl::StatusOr<nlohmann::json> ParseCheckpointJson(absl::string_view text,
+                                                   absl::string_view where) {
   using nlohmann::json;
   std::vector<absl::flat_hash_set<std::string>> open_objects;
   absl::Status status;

@@ -14,7 +14,7 @@ namespace ponder {
 // deeper than any real file (so that recursion over the value is safe). Objects
 // come back sorted by key: ordered_json searches linearly, which takes minutes
 // for a vocabulary.
-absl::StatusOr<nlohmann::json> ParseJson(absl::string_view text,
+absl::StatusOr<nlohmann::json> ParseCheckpointJson(absl::string_view text,
                                          absl::string_view where);
 
 }  // namespace ponder

@@ -12,11 +12,12 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 
 std::string Error(absl::string_view text) {
-  return std::string(ParseJson(text, "x.json").status().message());
+  return std::string(ParseCheckpointJson(text, "x.json").status().message());
 }
 
 TEST(ParseJsonTest, Parses) {
-  EXPECT_EQ((*ParseJson(R"({"a": [1, {"a": 2}], "b": {"a": 3}})", "x"))["b"],
+  EXPECT_EQ((*ParseCheckpointJson(R"({"a": [1, {"a": 2}], "b": {"a": 3}})",
+                                  "x"))["b"],
             (nlohmann::json{{"a", 3}}));
 }
 

@@ -289,8 +289,8 @@ absl::StatusOr<std::vector<TensorInfo>> ParseSafetensors(
   const absl::string_view data = file.substr(kLengthBytes + header_bytes);
   PONDER_ASSIGN_OR_RETURN(
       const json header,
-      ParseJson(file.substr(kLengthBytes, header_bytes),
-                absl::StrCat(where, ": the safetensors header")));
+      ParseCheckpointJson(file.substr(kLengthBytes, header_bytes),
+                          absl::StrCat(where, ": the safetensors header")));
   if (!header.is_object()) {
     return absl::InvalidArgumentError(
         absl::StrCat(where, ": the safetensors header is not an object"));
@@ -367,7 +367,8 @@ absl::StatusOr<std::unique_ptr<SafetensorsFolder>> SafetensorsFolder::Open(
                      "model.safetensors.index.json"));
   }
   PONDER_RETURN_IF_ERROR(index_text.status());
-  PONDER_ASSIGN_OR_RETURN(const json index, ParseJson(*index_text, index_path));
+  PONDER_ASSIGN_OR_RETURN(const json index,
+                          ParseCheckpointJson(*index_text, index_path));
   const auto weight_map =
       index.is_object() ? index.find("weight_map") : index.end();
   if (weight_map == index.end() || !weight_map->is_object()) {

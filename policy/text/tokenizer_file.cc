@@ -347,7 +347,8 @@ absl::Status Parse(const Field& root, TokenizerFile& file) {
 
 absl::StatusOr<TokenizerFile> ParseTokenizerFile(absl::string_view json_text,
                                                  absl::string_view where) {
-  PONDER_ASSIGN_OR_RETURN(const json root, ParseJson(json_text, where));
+  PONDER_ASSIGN_OR_RETURN(const json root,
+                          ParseCheckpointJson(json_text, where));
   if (!root.is_object()) {
     return absl::InvalidArgumentError(
         absl::StrCat(where, ": should be an object"));
