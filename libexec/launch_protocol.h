@@ -13,6 +13,7 @@ inline constexpr int kSeccompFd = 5;  // Filter, as bubblewrap reads it.
 inline constexpr int kInitFd = 6;     // sandbox-init, opened for execution.
 inline constexpr int kReportFd = 7;   // One LaunchReport at the end.
 inline constexpr int kLifeFd = 8;     // End of file: end the sandbox now.
+// All above are closed: a library of the caller may have left some open.
 
 // The launcher's command line is
 //   sandbox-launcher PARENT_PID UID GID CGROUP_PROCS_FILES -- bwrap ARGS...

@@ -73,6 +73,9 @@ int main(int argc, char** argv) {
   // Die with the parent, and look whether it died before this took effect.
   prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
   if (getppid() != parent) return 126;
+  if (syscall(SYS_close_range, ponder::kLifeFd + 1, ~0U, 0) != 0) return 126;
+  // The programs' user may not be able to enter the caller's folder.
+  if (chdir("/") != 0) return 126;
   // Orphans of the sandbox come to this process instead of to pid 1.
   prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
 

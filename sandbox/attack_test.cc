@@ -165,6 +165,11 @@ TEST(AttackTest, ProgramsAreHeld) {
     if ((*attack)["language"] != "python") continue;
     const std::string name = (*attack)["name"];
     SCOPED_TRACE(name);
+    if (!(*pool)->limits_memory_by_cgroup() &&
+        (name == "mem_many_procs" || name == "ctl_recursion")) {
+      std::printf("%s passed over: it needs a memory cgroup\n", name.c_str());
+      continue;
+    }
     ++num_programs;
     const int failures_before = NumFailures();
     const auto program = ReadFile(

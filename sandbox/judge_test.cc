@@ -17,17 +17,20 @@ namespace {
 
 using ::testing::HasSubstr;
 
-SandboxPool* Pool() {
-  static const auto* const pool =
-      new absl::StatusOr<std::unique_ptr<SandboxPool>>(SandboxPool::Create(2));
-  return pool->ok() ? (*pool)->get() : nullptr;
-}
-
 class JudgeTest : public testing::Test {
  protected:
-  void SetUp() override {
-    if (Pool() == nullptr) GTEST_SKIP() << SandboxDoctor().lines.front();
+  // One pool for all tests: making one runs a trial program.
+  static void SetUpTestSuite() {
+    auto pool = SandboxPool::Create(2);
+    if (pool.ok()) pool_ = *std::move(pool);
   }
+  static void TearDownTestSuite() { pool_ = nullptr; }
+
+  void SetUp() override {
+    if (pool_ == nullptr) GTEST_SKIP() << SandboxDoctor().lines.front();
+  }
+
+  static SandboxPool* Pool() { return pool_.get(); }
 
   static TestSuite Suite(const std::string& text) {
     const auto json = ParseJson(text, "suite");
@@ -59,6 +62,9 @@ class JudgeTest : public testing::Test {
   const TestSuite assert_add_ =
       Suite(R"({"kind":"assert","fn":"add","hidden":["assert add(1, 2) == 3",)"
             R"("def check(candidate):\n  assert candidate(2, 2) == 4\n"]})");
+
+ private:
+  static inline std::unique_ptr<SandboxPool> pool_;
 };
 
 TEST_F(JudgeTest, Stdio) {

@@ -271,7 +271,7 @@ SandboxReport SandboxDoctor() {
     report.lines.push_back(
         "Cgroups are missing (they need root and a writable /sys/fs/cgroup): "
         "memory is limited for each process, not for all of a program "
-        "together.");
+        "together, and counts what is reserved, such as a thread's stack.");
   }
   return report;
 }

@@ -1,6 +1,7 @@
 #include "sandbox/sandbox_pool.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -183,12 +184,29 @@ TEST_F(SandboxPoolTest, HasNoNetwork) {
 }
 
 TEST_F(SandboxPoolTest, InheritsNoDescriptors) {
-  EXPECT_EQ(Out(Run("import os\n"
-                    "for fd in range(3, 1024):\n"
-                    "  try: os.fstat(fd); print('OPEN', fd)\n"
-                    "  except OSError: pass\n"
-                    "print('done')\n")),
-            "done\n");
+  // One that a careless library left open for children.
+  const int careless = fcntl(STDOUT_FILENO, F_DUPFD, 200);
+  const std::string list =
+      "import os\n"
+      "def fds():\n"
+      "  found = []\n"
+      "  for fd in range(1024):\n"
+      "    try: os.fstat(fd); found.append(fd)\n"
+      "    except OSError: pass\n"
+      "  return found\n";
+  EXPECT_EQ(Out(Run(list + "print(fds())\n")), "[0, 1, 2]\n");
+  // Where a function is called, the runner's two channels are there as well.
+  TestSuite suite;
+  suite.set_kind("call");
+  suite.set_fn("fds");
+  TestCase* test = suite.add_hidden();
+  for (int fd = 0; fd < 5; ++fd) {
+    test->mutable_expected()->mutable_list()->add_values()->set_int_value(fd);
+  }
+  const auto report = Pool()->Judge(list, suite, RunLimits());
+  ASSERT_TRUE(report.ok()) << report.status();
+  EXPECT_EQ(report->verdict, RunVerdict::kAccepted) << report->message;
+  close(careless);
 }
 
 TEST_F(SandboxPoolTest, WallLimit) {
