@@ -26,6 +26,8 @@ struct Update {
   float scale;  // Of the gradient.
   float beta1;
   float beta2;
+  float rest1;  // 1 - beta1, from doubles: 1 - 0.999f is off by 1e-5 of it.
+  float rest2;
   float step_size;     // Learning rate over the bias correction of m.
   float v_correction;  // 1 / sqrt(bias correction of v).
   float epsilon;
@@ -36,8 +38,8 @@ void UpdateSpan(const Update& u, const float* g, int64_t n, float* w, float* m,
                 float* v) {
   for (int64_t i = 0; i < n; ++i) {
     const float grad = g[i] * u.scale;
-    m[i] = u.beta1 * m[i] + (1 - u.beta1) * grad;
-    v[i] = u.beta2 * v[i] + (1 - u.beta2) * grad * grad;
+    m[i] = u.beta1 * m[i] + u.rest1 * grad;
+    v[i] = u.beta2 * v[i] + u.rest2 * grad * grad;
     w[i] = w[i] * u.keep -
            u.step_size * m[i] / (std::sqrt(v[i]) * u.v_correction + u.epsilon);
   }
@@ -98,6 +100,8 @@ bool AdamW::Step(double learning_rate, double grad_norm) {
                 : 1.0f;
   u.beta1 = static_cast<float>(config_.beta1());
   u.beta2 = static_cast<float>(config_.beta2());
+  u.rest1 = static_cast<float>(1 - config_.beta1());
+  u.rest2 = static_cast<float>(1 - config_.beta2());
   u.step_size =
       static_cast<float>(learning_rate / (1 - std::pow(config_.beta1(), t)));
   u.v_correction =

@@ -88,7 +88,9 @@ ChildProcess::~ChildProcess() {
   if (!process_->child.running(error)) return;
   kill(process_->child.id(), SIGTERM);
   if (!process_->child.wait_for(std::chrono::seconds(2), error)) {
-    process_->child.terminate(error);
+    // Not terminate(), which leaves a zombie.
+    kill(process_->child.id(), SIGKILL);
+    process_->child.wait(error);
   }
 }
 

@@ -132,7 +132,7 @@ class CoordinatorServer::Service final : public Coordinator::CallbackService {
       reactor->Finish(UnknownWorker(request->worker_id()));
       return reactor;
     }
-    WaitingLease waiting{reactor, request, response,
+    WaitingLease waiting{context, reactor, request, response,
                          absl::Now() + absl::Milliseconds(request->wait_ms())};
     if (!Answer(waiting)) waiting_.push_back(waiting);
     return reactor;
@@ -231,6 +231,7 @@ class CoordinatorServer::Service final : public Coordinator::CallbackService {
 
  private:
   struct WaitingLease {
+    grpc::CallbackServerContext* context;
     grpc::ServerUnaryReactor* reactor;  // gRPC's; lives until Finish().
     const LeaseGroupsRequest* request;
     LeaseGroupsResponse* response;
@@ -259,6 +260,12 @@ class CoordinatorServer::Service final : public Coordinator::CallbackService {
 
   // Finishes the call if there is something to say; false: it waits.
   bool Answer(const WaitingLease& call) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    // Leases for one who is gone would be lost until they expire.
+    if (call.context->IsCancelled() ||
+        !workers_.contains(call.request->worker_id())) {
+      call.reactor->Finish(UnknownWorker(call.request->worker_id()));
+      return true;
+    }
     if (finished_run_) {
       call.response->set_finished(true);
       call.response->set_policy_version(call.request->policy_version());

@@ -5,6 +5,7 @@
 #include <map>
 #include <set>
 
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -21,6 +22,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr char kManifest[] = "MANIFEST";
+constexpr char kStateFile[] = "trainer_state/state.json";
+constexpr char kWeightsFile[] = "model.safetensors";
 
 // Reads in pieces: checkpoints may be larger than memory.
 absl::StatusOr<uint32_t> FileCrc32c(const std::string& path) {
@@ -55,6 +58,14 @@ absl::Status WriteManifest(const std::string& folder) {
   return WriteFileAtomically(absl::StrCat(folder, "/", kManifest), text);
 }
 
+absl::Status RemoveFolder(const std::string& path) {
+  std::error_code error;
+  fs::remove_all(path, error);
+  if (!error) return absl::OkStatus();
+  return absl::InternalError(
+      absl::StrCat(path, ": cannot be removed: ", error.message()));
+}
+
 // step_N folders by N.
 std::map<int64_t, std::string> StepFolders(const std::string& checkpoints) {
   std::map<int64_t, std::string> folders;
@@ -76,6 +87,7 @@ std::map<int64_t, std::string> StepFolders(const std::string& checkpoints) {
 absl::Status CheckManifest(const std::string& folder) {
   PONDER_ASSIGN_OR_RETURN(const std::string text,
                           ReadFile(absl::StrCat(folder, "/", kManifest)));
+  std::set<std::string> listed;
   for (const absl::string_view line :
        absl::StrSplit(text, '\n', absl::SkipEmpty())) {
     const std::vector<std::string> parts = absl::StrSplit(line, "  ");
@@ -99,6 +111,13 @@ absl::Status CheckManifest(const std::string& folder) {
       return absl::DataLossError(
           absl::StrCat(path, ": its checksum is not the manifest's"));
     }
+    listed.insert(parts[2]);
+  }
+  // A manifest that lost lines would vouch for too little.
+  for (const char* name : {kWeightsFile, kStateFile}) {
+    if (listed.contains(name)) continue;
+    return absl::DataLossError(
+        absl::StrCat(folder, "/", kManifest, ": does not list ", name));
   }
   return absl::OkStatus();
 }
@@ -138,7 +157,7 @@ absl::StatusOr<std::string> RunFolder::SaveCheckpoint(
       absl::StrCat(writer.folder(), "/trainer_state");
   PONDER_RETURN_IF_ERROR(MakeFolders(trainer_state));
   PONDER_RETURN_IF_ERROR(WriteFileAtomically(
-      absl::StrCat(trainer_state, "/state.json"), state.dump(2) + "\n"));
+      absl::StrCat(writer.folder(), "/", kStateFile), state.dump(2) + "\n"));
   if (!optimizer.empty()) {
     std::vector<TensorInfo> tensors;
     for (const auto& [name, tensor] : optimizer) {
@@ -168,7 +187,7 @@ absl::StatusOr<RunCheckpoint> RunFolder::NewestCheckpoint() const {
     checkpoint.folder = it->second;
     PONDER_ASSIGN_OR_RETURN(
         const std::string text,
-        ReadFile(absl::StrCat(it->second, "/trainer_state/state.json")));
+        ReadFile(absl::StrCat(it->second, "/", kStateFile)));
     checkpoint.state = nlohmann::ordered_json::parse(
         text, nullptr, /*allow_exceptions=*/false);
     if (checkpoint.state.is_object()) return checkpoint;
@@ -184,12 +203,20 @@ absl::Status RunFolder::RemoveOldCheckpoints(
   for (auto it = folders.rbegin(); it != folders.rend(); ++it) {
     if (std::count(keep.begin(), keep.end(), it->second) > 0) continue;
     if (++newer <= keep_last) continue;
-    std::error_code error;
-    fs::remove_all(it->second, error);
-    if (error) {
-      return absl::InternalError(
-          absl::StrCat(it->second, ": cannot be removed: ", error.message()));
+    PONDER_RETURN_IF_ERROR(RemoveFolder(it->second));
+  }
+  // What a trainer that was killed while it wrote has left.
+  std::vector<std::string> unfinished;
+  std::error_code error;
+  for (const auto& entry :
+       fs::directory_iterator(absl::StrCat(path_, "/checkpoints"), error)) {
+    const std::string name = entry.path().filename().string();
+    if (absl::StartsWith(name, "step_") && absl::StrContains(name, ".tmp-")) {
+      unfinished.push_back(entry.path().string());
     }
+  }
+  for (const std::string& folder : unfinished) {
+    PONDER_RETURN_IF_ERROR(RemoveFolder(folder));
   }
   return absl::OkStatus();
 }

@@ -49,7 +49,8 @@ class RunFolder {
   // if there is none.
   absl::StatusOr<RunCheckpoint> NewestCheckpoint() const;
 
-  // Removes checkpoints but the `keep_last` newest and those of `keep`.
+  // Removes checkpoints but the `keep_last` newest and those of `keep`, and
+  // what is left of checkpoints that were never finished.
   absl::Status RemoveOldCheckpoints(int keep_last,
                                     const std::vector<std::string>& keep) const;
 
@@ -60,7 +61,8 @@ class RunFolder {
 };
 
 // OK if every file of the folder has the size and checksum that its MANIFEST
-// says; DATA_LOSS names the first that has not.
+// says, weights and trainer state among them; DATA_LOSS names the first that
+// has not.
 absl::Status CheckManifest(const std::string& folder);
 
 }  // namespace ponder

@@ -1,0 +1,151 @@
+#include "rl/gold_check.h"
+
+#include <memory>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
+#include "gmock/gmock.h"
+#include "grpcpp/create_channel.h"
+#include "grpcpp/server_builder.h"
+#include "gtest/gtest.h"
+
+namespace ponder {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::UnorderedElementsAre;
+
+// Finds a response correct if it contains "right"; breaks down for problems
+// whose id begins with "lost".
+class FakeRewards final : public RewardService::Service {
+ public:
+  grpc::Status Score(
+      grpc::ServerContext*,
+      grpc::ServerReaderWriter<ScoredResponse, ScoreRequest>* stream) override {
+    ScoreRequest request;
+    if (!stream->Read(&request) || !request.has_problem()) {
+      return {grpc::StatusCode::INVALID_ARGUMENT, "no problem"};
+    }
+    const Problem problem = request.problem();
+    if (problem.id().starts_with("lost")) {
+      return {grpc::StatusCode::UNAVAILABLE, "the sandbox is gone"};
+    }
+    while (stream->Read(&request)) {
+      const std::string& text = request.response().text();
+      {
+        absl::MutexLock lock(&mu_);
+        seen_.push_back(absl::StrCat(problem.id(), ":", problem.verifier(), ":",
+                                     problem.components(0).name(), ":", text));
+      }
+      ScoredResponse scored;
+      const bool right = text.find("right") != std::string::npos;
+      scored.set_verdict(right ? CORRECT : WRONG);
+      scored.set_reason(right ? "equal" : "7 is not 8");
+      stream->Write(scored);
+    }
+    return grpc::Status::OK;
+  }
+
+  std::vector<std::string> seen() const {
+    absl::MutexLock lock(&mu_);
+    return seen_;
+  }
+
+ private:
+  mutable absl::Mutex mu_;
+  std::vector<std::string> seen_ ABSL_GUARDED_BY(mu_);
+};
+
+class GoldCheckTest : public ::testing::Test {
+ protected:
+  GoldCheckTest() {
+    grpc::ServerBuilder builder;
+    builder.RegisterService(&service_);
+    server_ = builder.BuildAndStart();
+    stub_ = RewardService::NewStub(server_->InProcessChannel({}));
+  }
+
+  static DataRow Row(const std::string& id, const std::string& answer,
+                     const std::string& response = "") {
+    DataRow row;
+    row.id = id;
+    row.answer = answer;
+    row.response = response;
+    row.verifier = "math";
+    return row;
+  }
+
+  FakeRewards service_;
+  std::unique_ptr<grpc::Server> server_;
+  std::unique_ptr<RewardService::Stub> stub_;
+};
+
+TEST_F(GoldCheckTest, AnswersThatMarkThemselvesGoAsTheyAre) {
+  const DataRows rows = {.name = "set",
+                         .rows = {Row("a", "right"), Row("b", "x #### right"),
+                                  Row("c", "so \\boxed{right}")}};
+  const auto check = CheckGoldAnswers(stub_.get(), rows);
+  ASSERT_TRUE(check.ok()) << check.status();
+  EXPECT_TRUE(check->status.ok());
+  EXPECT_EQ(check->checked, 3);
+  EXPECT_EQ(check->passed, 3);
+  EXPECT_EQ(check->Line("set"), "gold answers of set: 3 of 3 score 1");
+  EXPECT_THAT(service_.seen(),
+              UnorderedElementsAre("a:math:accuracy:\\boxed{right}",
+                                   "b:math:accuracy:x #### right",
+                                   "c:math:accuracy:so \\boxed{right}"));
+}
+
+TEST_F(GoldCheckTest, FailuresAreCountedAndNamed) {
+  DataRows rows = {.name = "set", .rows = {Row("good", "right")}};
+  for (int i = 0; i < 20; ++i) {
+    rows.rows.push_back(Row(absl::StrCat("bad", i), "8"));
+  }
+  const auto check = CheckGoldAnswers(stub_.get(), rows);
+  ASSERT_TRUE(check.ok()) << check.status();
+  EXPECT_EQ(check->checked, 21);
+  EXPECT_EQ(check->passed, 1);
+  EXPECT_EQ(check->failures.size(), 5u);
+  EXPECT_EQ(check->status.code(), absl::StatusCode::kInvalidArgument);
+  const std::string message(check->status.message());
+  EXPECT_THAT(message, HasSubstr("data set set: 20 of 21 gold answers"));
+  EXPECT_THAT(message, HasSubstr("row bad"));
+  EXPECT_THAT(message, HasSubstr("7 is not 8"));
+}
+
+TEST_F(GoldCheckTest, SolutionsAreCheckedOnlyOnRequest) {
+  const DataRows rows = {.name = "set",
+                         .rows = {Row("code", "", "def right(): pass")}};
+  auto check = CheckGoldAnswers(stub_.get(), rows);
+  ASSERT_TRUE(check.ok()) << check.status();
+  EXPECT_EQ(check->checked, 0);
+  EXPECT_EQ(check->skipped, 1);
+  EXPECT_TRUE(check->status.ok());
+  EXPECT_THAT(check->Line("set"), HasSubstr("1 rows have tests instead"));
+  check = CheckGoldAnswers(stub_.get(), rows, /*run_solutions=*/true);
+  ASSERT_TRUE(check.ok()) << check.status();
+  EXPECT_EQ(check->passed, 1);
+  EXPECT_THAT(service_.seen(),
+              ElementsAre("code:math:accuracy:def right(): pass"));
+}
+
+TEST_F(GoldCheckTest, LostInfrastructureIsNoVerdict) {
+  const DataRows rows = {
+      .name = "set",
+      .rows = {Row("a", "right"), Row("lost1", "right"), Row("b", "right")}};
+  const auto check = CheckGoldAnswers(stub_.get(), rows);
+  EXPECT_EQ(check.status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_THAT(std::string(check.status().message()),
+              HasSubstr("the sandbox is gone"));
+}
+
+TEST_F(GoldCheckTest, NoRowsAreFine) {
+  const auto check = CheckGoldAnswers(stub_.get(), {.name = "set", .rows = {}});
+  ASSERT_TRUE(check.ok()) << check.status();
+  EXPECT_EQ(check->checked, 0);
+}
+
+}  // namespace
+}  // namespace ponder
