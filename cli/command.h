@@ -20,6 +20,7 @@ void AddDataCommand(CLI::App& app, Command* chosen);
 void AddRewardServerCommand(CLI::App& app, Command* chosen);
 void AddSandboxCommand(CLI::App& app, Command* chosen);
 void AddVerifyCommand(CLI::App& app, Command* chosen);
+void AddScoreCommand(CLI::App& app, Command* chosen);
 void AddTrainCommand(CLI::App& app, Command* chosen);
 void AddWorkerCommand(CLI::App& app, Command* chosen);
 

@@ -20,6 +20,7 @@ int main(int argc, char** argv) {
   ponder::AddTrainCommand(app, &chosen);
   ponder::AddDataCommand(app, &chosen);
   ponder::AddVerifyCommand(app, &chosen);
+  ponder::AddScoreCommand(app, &chosen);
   ponder::AddSandboxCommand(app, &chosen);
   ponder::AddWorkerCommand(app, &chosen);
   ponder::AddRewardServerCommand(app, &chosen);

@@ -1,10 +1,13 @@
 // ponder train, and the same for one stage alone: ponder sft, grpo, eval,
 // sample.
 
+#include <cstdio>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "cli/command.h"
 #include "proto/text_config.h"
@@ -17,7 +20,29 @@ struct TrainFlags {
   std::string config;
   std::vector<std::string> settings;
   std::string resume;
+  bool dry_run = false;
+  std::string kind;  // Of the stages to run; empty: all.
 };
+
+// Leaves the stages of one kind, which then start from the configuration's
+// policy; a configuration that has none gets one with defaults.
+void KeepStages(const std::string& kind, RunConfig* config) {
+  RunConfig kept = *config;
+  kept.clear_stage();
+  for (const Stage& stage : config->stage()) {
+    if (StageKind(stage) != kind) continue;
+    *kept.add_stage() = stage;
+    kept.mutable_stage()->rbegin()->clear_init_from();
+  }
+  if (kept.stage().empty()) {
+    Stage* stage = kept.add_stage();
+    if (kind == "sft") stage->mutable_sft();
+    if (kind == "grpo") stage->mutable_grpo();
+    if (kind == "eval") stage->mutable_eval();
+    if (kind == "sample") stage->mutable_sample();
+  }
+  *config = std::move(kept);
+}
 
 absl::Status RunTraining(const TrainFlags& flags) {
   TrainOptions options;
@@ -38,6 +63,21 @@ absl::Status RunTraining(const TrainFlags& flags) {
   } else {
     PONDER_ASSIGN_OR_RETURN(config,
                             LoadRunConfig(flags.config, flags.settings));
+    if (!flags.kind.empty()) {
+      KeepStages(flags.kind, &config);
+      PONDER_RETURN_IF_ERROR(ValidateRunConfig(config));
+    }
+  }
+  if (config.stage().empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(flags.config,
+                     ": has no stage, so there is nothing to run; add "
+                     "`stage { grpo {} }`"));
+  }
+  if (flags.dry_run) {
+    PONDER_ASSIGN_OR_RETURN(const std::string text, DryRun(config));
+    std::fputs(text.c_str(), stdout);
+    return absl::OkStatus();
   }
   return Train(config, options);
 }
@@ -45,18 +85,29 @@ absl::Status RunTraining(const TrainFlags& flags) {
 }  // namespace
 
 void AddTrainCommand(CLI::App& app, Command* chosen) {
-  auto flags = std::make_shared<TrainFlags>();
-  CLI::App* command =
-      app.add_subcommand("train", "Run the stages of a configuration.");
-  command->add_option("--config", flags->config, "Protobuf text; see configs/");
-  command
-      ->add_option("--set", flags->settings,
-                   "key.path=value, over the configuration; may be repeated")
-      ->allow_extra_args(false);
-  command->add_option("--resume", flags->resume,
-                      "Go on with the run in this folder");
-  command->callback(
-      [flags, chosen] { *chosen = [flags] { return RunTraining(*flags); }; });
+  const auto add = [&](const std::string& name, const std::string& what) {
+    auto flags = std::make_shared<TrainFlags>();
+    if (name != "train") flags->kind = name;
+    CLI::App* command = app.add_subcommand(name, what);
+    command->add_option("--config", flags->config,
+                        "Protobuf text; see configs/");
+    command
+        ->add_option("--set", flags->settings,
+                     "key.path=value, over the configuration; may be repeated")
+        ->allow_extra_args(false);
+    command->add_option("--resume", flags->resume,
+                        "Go on with the run in this folder");
+    command->add_flag("--dry-run", flags->dry_run,
+                      "Print the resolved configuration, the memory plan and "
+                      "the expected step time, and stop");
+    command->callback(
+        [flags, chosen] { *chosen = [flags] { return RunTraining(*flags); }; });
+  };
+  add("train", "Run the stages of a configuration.");
+  add("sft", "Run only the supervised stages of a configuration.");
+  add("grpo", "Run only the GRPO stages of a configuration.");
+  add("eval", "Evaluate the configuration's policy on its eval_data.");
+  add("sample", "Write scored samples of the configuration's policy.");
 }
 
 }  // namespace ponder

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <utility>
 
+#include "ATen/Parallel.h"
 #include "ATen/ops/embedding.h"
 #include "ATen/ops/empty.h"
 #include "ATen/ops/ones.h"
@@ -65,15 +66,18 @@ class CheckpointFunction
 
 // Standard normal numbers by Box and Muller, stream `key`.
 void FillNormal(float* values, int64_t n, double std, uint64_t key) {
-  for (int64_t i = 0; i < n; i += 2) {
-    const uint64_t at = static_cast<uint64_t>(i);
-    const double u = 1.0 - UniformDouble(key, at);
-    const double v = UniformDouble(key, at + 1);
-    const double r = std * std::sqrt(-2 * std::log(u));
-    values[i] = static_cast<float>(r * std::cos(2 * M_PI * v));
-    if (i + 1 < n)
-      values[i + 1] = static_cast<float>(r * std::sin(2 * M_PI * v));
-  }
+  at::parallel_for(0, (n + 1) / 2, 4096, [&](int64_t begin, int64_t end) {
+    for (int64_t pair = begin; pair < end; ++pair) {
+      const uint64_t at = static_cast<uint64_t>(2 * pair);
+      const double u = 1.0 - UniformDouble(key, at);
+      const double angle = 2 * M_PI * UniformDouble(key, at + 1);
+      const double r = std * std::sqrt(-2 * std::log(u));
+      values[2 * pair] = static_cast<float>(r * std::cos(angle));
+      if (2 * pair + 1 < n) {
+        values[2 * pair + 1] = static_cast<float>(r * std::sin(angle));
+      }
+    }
+  });
 }
 
 }  // namespace

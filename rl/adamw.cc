@@ -73,6 +73,8 @@ AdamW::AdamW(const OptimizerConfig& config, const TensorMap& weights)
   for (const auto& [name, weight] : weights_) {
     moments_[name] = {at::zeros_like(weight.detach()),
                       at::zeros_like(weight.detach())};
+    // Up front: a run that does not fit shall fail before its first step.
+    weight.mutable_grad() = at::zeros_like(weight.detach());
   }
 }
 

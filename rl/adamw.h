@@ -32,7 +32,8 @@ double LearningRateAt(const OptimizerConfig& config, double progress,
 // thread-safe.
 class AdamW {
  public:
-  // Weights are shared, float32, with gradients on.
+  // Weights are shared, float32, with gradients on. Allocates gradients and
+  // moments.
   AdamW(const OptimizerConfig& config, const TensorMap& weights);
 
   // Norm of all gradients together; weights without a gradient count as 0.

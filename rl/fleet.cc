@@ -10,6 +10,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "base/process_memory.h"
 #include "base/status_macros.h"
 #include "base/stop_signal.h"
 #include "grpcpp/create_channel.h"
@@ -229,12 +230,16 @@ bool Fleet::all_local() const {
   return true;
 }
 
-int64_t Fleet::worker_peak_rss_bytes() const {
-  int64_t peak = 0;
-  for (const WorkerStatus& worker : coordinator_->workers()) {
-    peak = std::max(peak, worker.last_heartbeat.peak_rss_bytes());
+std::vector<std::pair<std::string, int64_t>> Fleet::PeakRssBytes() const {
+  std::vector<std::pair<std::string, int64_t>> peaks;
+  if (reward_server_ != nullptr) {
+    peaks.push_back(
+        {reward_server_->name(), ponder::PeakRssBytes(reward_server_->pid())});
   }
-  return peak;
+  for (const auto& worker : workers_) {
+    peaks.push_back({worker->name(), ponder::PeakRssBytes(worker->pid())});
+  }
+  return peaks;
 }
 
 double Fleet::BusyShare(double wall_seconds) {

@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -54,8 +55,8 @@ class Fleet {
   RewardService::Stub* rewards() { return rewards_.get(); }
   // Whether all workers are processes of this machine.
   bool all_local() const;
-  // Highest resident memory of a local worker, from its heartbeats.
-  int64_t worker_peak_rss_bytes() const;
+  // Highest resident memory so far of each process that was started here.
+  std::vector<std::pair<std::string, int64_t>> PeakRssBytes() const;
   // Share of `wall_seconds` that the engines were busy since the last call.
   double BusyShare(double wall_seconds);
   // Core-seconds of workers on other machines.

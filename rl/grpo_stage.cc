@@ -79,7 +79,6 @@ class GrpoRunner {
       PONDER_RETURN_IF_ERROR(AfterStep());
     }
     run_.progress->Finish();
-    run_.weights = learner_->CopyWeights(at::kFloat);
     return absl::OkStatus();
   }
 

@@ -35,6 +35,13 @@ absl::StatusOr<std::unique_ptr<Learner>> Learner::Create(
   return std::unique_ptr<Learner>(new Learner(std::move(decoder), options));
 }
 
+Learner::~Learner() {
+  for (const auto& [name, weight] : weights()) {
+    weight.mutable_grad().reset();
+    weight.set_requires_grad(false);
+  }
+}
+
 std::vector<Learner::Packed> Learner::Pack(
     const std::vector<TrainSequence>& batch,
     const std::vector<int64_t>& chosen) const {

@@ -67,9 +67,15 @@ class Learner {
     int64_t max_tokens = 0;             // Of one sequence.
   };
 
-  // `weights` are float32 and are changed in place.
+  // `weights` are float32. They are shared and changed in place; gradients are
+  // on as long as the learner lives.
   static absl::StatusOr<std::unique_ptr<Learner>> Create(
       const ModelConfig& config, TensorMap weights, const Options& options);
+
+  ~Learner();
+
+  Learner(const Learner&) = delete;
+  Learner& operator=(const Learner&) = delete;
 
   // Supervised: loss = -sum logprob / (number of targets).
   UpdateStats SupervisedUpdate(const std::vector<TrainSequence>& batch,
@@ -92,10 +98,6 @@ class Learner {
   // term.
   void FreezeReference(const TensorMap& weights);
 
-  // A copy of the weights as `dtype`.
-  TensorMap CopyWeights(at::ScalarType dtype) const {
-    return CopyTensors(weights(), dtype);
-  }
   const TensorMap& weights() const { return decoder_->weights(); }
   AdamW& optimizer() { return optimizer_; }
 

@@ -117,7 +117,6 @@ absl::Status RunSftStage(Run& run, const SftStage& stage,
     }
   }
   run.progress->Finish();
-  run.weights = learner->CopyWeights(at::kFloat);
   return absl::OkStatus();
 }
 

@@ -1,11 +1,16 @@
 #include "rl/summary.h"
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "base/file.h"
+#include "base/process_memory.h"
+#include "rl/memory_plan.h"
 
 namespace ponder {
 namespace {
@@ -42,6 +47,15 @@ std::string Number(const Json& object, const std::string& name) {
   return object.contains(name)
              ? absl::StrFormat("%.1f", object[name].get<double>())
              : "-";
+}
+
+// Peak resident memory of the trainer and of each process that it started.
+std::vector<std::pair<std::string, int64_t>> PeakMemory(const Run& run) {
+  std::vector<std::pair<std::string, int64_t>> peaks = {
+      {"trainer", PeakRssBytes(getpid())}};
+  if (run.fleet == nullptr) return peaks;
+  for (auto& peak : run.fleet->PeakRssBytes()) peaks.push_back(peak);
+  return peaks;
 }
 
 }  // namespace
@@ -90,6 +104,13 @@ absl::Status WriteSummary(const Run& run, double total_seconds,
   json["cost"] = total.money;
   json["currency"] = total.currency;
   json["parameters"] = run.model.NumParameters();
+  json["memory"]["planned_bytes"] = PlanMemory(run.config, run.model).bytes();
+  int64_t peak = 0;
+  for (const auto& [process, bytes] : PeakMemory(run)) {
+    json["memory"]["peak_bytes"][process] = bytes;
+    peak += bytes;
+  }
+  json["memory"]["peak_bytes"]["all"] = peak;
   json["checkpoint"] = checkpoint;
   json["export"] = export_folder;
   return WriteFileAtomically(run.folder.File("summary.json"),
@@ -126,11 +147,27 @@ std::string SummaryText(const Run& run, double total_seconds,
     }
   }
   const Cost total = run.cost.Total();
-  std::string text = "\nAccuracy on held-out problems\n";
-  absl::StrAppend(&text, Table(accuracy), "\nWhat it took\n", Table(cost));
+  std::string text;
+  if (accuracy.size() > 1) {
+    absl::StrAppend(&text, "\nAccuracy on held-out problems\n",
+                    Table(accuracy));
+  }
+  absl::StrAppend(&text, "\nWhat it took\n", Table(cost));
   absl::StrAppendFormat(&text, "\nIn all %.0f s, %s; %d parameters.\n",
                         total_seconds, CostText(total),
                         run.model.NumParameters());
+  int64_t peak = 0;
+  std::string parts;
+  for (const auto& [process, bytes] : PeakMemory(run)) {
+    peak += bytes;
+    absl::StrAppendFormat(&parts, "%s%s %.2f", parts.empty() ? "" : ", ",
+                          process, static_cast<double>(bytes) / (1 << 30));
+  }
+  absl::StrAppendFormat(
+      &text, "Memory: %.2f GiB at most (%s), planned %.2f.\n",
+      static_cast<double>(peak) / (1 << 30), parts,
+      static_cast<double>(PlanMemory(run.config, run.model).bytes()) /
+          (1 << 30));
   absl::StrAppend(&text, "\n  curves      tensorboard --logdir ",
                   run.folder.path(), "\n  metrics     ",
                   run.folder.File("metrics.jsonl"), "\n  samples     ",

@@ -14,6 +14,7 @@
 #include "policy/random_checkpoint.h"
 #include "proto/text_config.h"
 #include "rl/architecture.h"
+#include "rl/memory_plan.h"
 #include "rl/stages.h"
 #include "rl/summary.h"
 
@@ -88,17 +89,12 @@ class Trainer {
  public:
   explicit Trainer(Run& run) : run_(run) {}
 
-  absl::Status RunStages(const TrainOptions& options) {
+  absl::Status RunStages() {
     const absl::Time start = absl::Now();
     std::string checkpoint;
     while (run_.state.stage < run_.config.stage_size()) {
       const Stage& stage =
           run_.config.stage(static_cast<int>(run_.state.stage));
-      if (!options.only_stage.empty() &&
-          StageName(stage) != options.only_stage) {
-        NextStage();
-        continue;
-      }
       PONDER_RETURN_IF_ERROR(RunStage(stage));
       if (StopRequested()) return absl::CancelledError("stopped");
     }
@@ -256,6 +252,28 @@ class Trainer {
 
 }  // namespace
 
+absl::StatusOr<std::string> DryRun(const RunConfig& config) {
+  ModelConfig model;
+  if (config.policy().init() == PolicyConfig::RANDOM) {
+    model = ModelConfigOf(config.policy().architecture());
+  } else {
+    PONDER_ASSIGN_OR_RETURN(const PolicyFiles files,
+                            ReadPolicyFiles(config.policy().path()));
+    PONDER_ASSIGN_OR_RETURN(model,
+                            ConfigOfFiles(files, config.policy().path()));
+  }
+  if (config.learner().threads() > 0) {
+    at::set_num_threads(config.learner().threads());
+  }
+  std::string text = RunConfigToText(config);
+  absl::StrAppendFormat(&text, "\nPolicy: %s, %d parameters\n\n",
+                        model.model_type, model.NumParameters());
+  absl::StrAppend(&text, PlanMemory(config, model).Text(), "\n",
+                  ExpectedStepTimes(config, model));
+  PONDER_RETURN_IF_ERROR(CheckMemory(config, model));
+  return text;
+}
+
 absl::StatusOr<RunConfig> ConfigOfRun(const std::string& run_folder) {
   PONDER_RETURN_IF_ERROR(RunFolder::Open(run_folder).status());
   return LoadRunConfig(absl::StrCat(run_folder, "/config.textproto"), {});
@@ -290,12 +308,17 @@ absl::Status Train(const RunConfig& config, const TrainOptions& options) {
     PONDER_RETURN_IF_ERROR(WriteFileAtomically(
         run.folder.File("config.textproto"), RunConfigToText(config)));
   }
+  if (config.policy().init() == PolicyConfig::RANDOM) {
+    PONDER_RETURN_IF_ERROR(
+        CheckMemory(config, ModelConfigOf(config.policy().architecture())));
+  }
   PONDER_RETURN_IF_ERROR(LoadPolicy(run));
+  PONDER_RETURN_IF_ERROR(CheckMemory(config, run.model));
   PONDER_RETURN_IF_ERROR(MakeTools(run));
   PONDER_RETURN_IF_ERROR(CheckDisk(run));
   PONDER_ASSIGN_OR_RETURN(run.metrics,
                           MetricsLog::Open(run.folder.path(), resumed_step));
-  const absl::Status status = Trainer(run).RunStages(options);
+  const absl::Status status = Trainer(run).RunStages();
   if (absl::IsCancelled(status)) {
     return absl::CancelledError(absl::StrCat(
         "stopped; go on with `ponder train --resume ", run.folder.path(), "`"));

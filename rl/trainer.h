@@ -14,8 +14,6 @@ namespace ponder {
 struct TrainOptions {
   // Go on with the run in this folder instead of starting a new one.
   std::string resume;
-  // Names of the stages to run; empty: all.
-  std::string only_stage;
 };
 
 // Runs what is left of the configuration's stages, and leaves summary.json and
@@ -23,6 +21,11 @@ struct TrainOptions {
 // machine is started and ended with it. CANCELLED after a stop signal, with a
 // checkpoint to go on from. Call on the main thread.
 absl::Status Train(const RunConfig& config, const TrainOptions& options);
+
+// What Train() would do, without doing it: the resolved configuration, the plan
+// of memory and the expected time of a step, as text. The error that Train()
+// would begin with, if any.
+absl::StatusOr<std::string> DryRun(const RunConfig& config);
 
 // The configuration that an existing run was started with.
 absl::StatusOr<RunConfig> ConfigOfRun(const std::string& run_folder);
