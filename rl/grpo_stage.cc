@@ -1,5 +1,7 @@
 // Group relative policy optimisation: sample, score, learn, publish.
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cmath>
 #include <fstream>
@@ -10,6 +12,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
 #include "base/philox.h"
+#include "base/process_memory.h"
 #include "base/status_macros.h"
 #include "base/stop_signal.h"
 #include "monitor/health.h"
@@ -55,6 +58,7 @@ struct BatchStats {
   std::map<std::string, Range> components;
   std::map<std::string, Range> set_rewards;  // By data set.
   std::vector<double> reward_seconds;
+  std::vector<float> lengths;  // Of the responses, for the histogram.
   Range sampling_seconds, reward_wait_seconds;
   int64_t tokens = 0;  // Sampled.
 };
@@ -114,7 +118,22 @@ class GrpoRunner {
       PONDER_RETURN_IF_ERROR(run_.RestoreOptimizer(learner_.get()));
     }
     run_.PublishWeights(learner_->weights());
+    if (run_.state.stage_step == 0) return EvaluateStart();
     return absl::OkStatus();
+  }
+
+  // Step 0: what the stage starts from, unless it was evaluated just before.
+  absl::Status EvaluateStart() {
+    Metrics metrics = run_.evaluated_metrics;
+    if (run_.stage_start_folder.empty() ||
+        run_.evaluated_folder != run_.stage_start_folder) {
+      PONDER_ASSIGN_OR_RETURN(const Evaluation evaluation,
+                              Evaluate(run_, name_, absl::StrCat(name_, "/0")));
+      metrics = EvaluationMetrics(evaluation);
+      run_.evaluation_seconds += evaluation.seconds;
+    }
+    if (metrics.empty()) return absl::OkStatus();
+    return run_.metrics->Log(run_.state.step, metrics);
   }
 
   absl::Status FreezeStageStart() {
@@ -187,7 +206,7 @@ class GrpoRunner {
     const double learn_seconds =
         absl::ToDoubleSeconds(absl::Now() - learn_start);
     const absl::Time publish_start = absl::Now();
-    run_.PublishWeights(learner_->weights());
+    const int64_t published = run_.PublishWeights(learner_->weights());
     const double publish_seconds =
         absl::ToDoubleSeconds(absl::Now() - publish_start);
 
@@ -208,6 +227,16 @@ class GrpoRunner {
     metrics.push_back({"timing_s/update_actor", learn_seconds});
     metrics.push_back({"timing_s/update_weights", publish_seconds});
     metrics.push_back({"timing_s/step", seconds});
+    metrics.push_back({"sync/version", static_cast<double>(published)});
+    metrics.push_back({"sync/seconds", publish_seconds});
+    metrics.push_back(
+        {"sync/bytes",
+         static_cast<double>(
+             run_.model.NumParameters() *
+             static_cast<int64_t>(c10::elementSize(run_.dtype())))});
+    metrics.push_back({"perf/cpu_memory_used_gb",
+                       static_cast<double>(PeakRssBytes(getpid())) / 1e9});
+    metrics.push_back({"perf/time_per_step", seconds});
     metrics.push_back(
         {"perf/rollout_idle_frac", 1 - run_.fleet->BusyShare(seconds)});
     metrics.push_back({"perf/learner_idle_frac", sample_seconds / seconds});
@@ -225,6 +254,8 @@ class GrpoRunner {
     const HealthReport report = CheckHealth(stats, update, mismatch);
     metrics.insert(metrics.end(), report.metrics.begin(), report.metrics.end());
     PONDER_RETURN_IF_ERROR(run_.metrics->Log(run_.state.step, metrics));
+    PONDER_RETURN_IF_ERROR(run_.metrics->LogHistogram(
+        run_.state.step, "response_length", stats.lengths));
     PONDER_RETURN_IF_ERROR(WriteSamples(groups));
     run_.progress->Update(
         run_.state.stage_step,
@@ -261,6 +292,7 @@ class GrpoRunner {
       stats->samples += 1;
       stats->tokens += sample.response_ids_size();
       stats->response_length.Add(length);
+      stats->lengths.push_back(static_cast<float>(length));
       if (!truncated) stats->terminated_length.Add(length);
       stats->truncated += truncated;
       stats->correct += score.verdict() == CORRECT;
@@ -485,6 +517,7 @@ class GrpoRunner {
               absl::StrCat(name_, "/", run_.state.stage_step, "/", attempt_)));
       PONDER_RETURN_IF_ERROR(
           run_.metrics->Log(run_.state.step, EvaluationMetrics(evaluation)));
+      run_.evaluation_seconds += evaluation.seconds;
       run_.progress->Start(name_, stage_.steps());
     }
     const int64_t every = run_.config.checkpoint().every_steps();

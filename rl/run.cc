@@ -88,8 +88,8 @@ absl::Status Run::NeedFleet() {
   return absl::OkStatus();
 }
 
-void Run::PublishWeights(const TensorMap& source) {
-  fleet->Publish(CopyTensors(source, dtype()));
+int64_t Run::PublishWeights(const TensorMap& source) {
+  return fleet->Publish(CopyTensors(source, dtype()));
 }
 
 absl::StatusOr<StageData> Run::LoadStageData(

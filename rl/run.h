@@ -86,8 +86,8 @@ struct Run {
 
   // Starts the fleet where it is not up yet.
   absl::Status NeedFleet();
-  // Publishes `weights` (of any type) to the workers.
-  void PublishWeights(const TensorMap& source);
+  // Publishes `weights` (of any type) to the workers; returns the version.
+  int64_t PublishWeights(const TensorMap& source);
 
   // Loads the data sets `names` (all of config.data if empty).
   absl::StatusOr<StageData> LoadStageData(
@@ -99,6 +99,12 @@ struct Run {
   absl::StatusOr<std::string> SaveCheckpoint(Learner* learner);
   // Moments and step of the optimizer, where the run was resumed in this stage.
   absl::Status RestoreOptimizer(Learner* learner) const;
+
+  // Folder of the checkpoint whose policy was evaluated last, with the metrics;
+  // empty if none was.
+  std::string evaluated_folder;
+  Metrics evaluated_metrics;
+  double evaluation_seconds = 0;  // Within the running stage.
 
   // Folder of the checkpoint that the run was resumed from; empty if new.
   std::string resumed_from;

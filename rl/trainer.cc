@@ -184,11 +184,18 @@ class Trainer {
           run_.metrics->Log(run_.state.step, EvaluationMetrics(evaluation)));
       PrintAccuracy(evaluation);
     }
+    evaluation.seconds += run_.evaluation_seconds;
+    run_.evaluation_seconds = 0;
     run_.state.summaries.push_back(
         StageSummary(name, StageKind(stage), run_, evaluation));
     if (trains) {
       run_.state.stage_checkpoints[name] =
           absl::StrCat("checkpoints/step_", run_.state.step);
+      if (!evaluation.sets.empty()) {
+        run_.evaluated_folder =
+            run_.folder.File(run_.state.stage_checkpoints[name]);
+        run_.evaluated_metrics = EvaluationMetrics(evaluation);
+      }
     }
     NextStage();
     if (has_policy) {
