@@ -1,0 +1,160 @@
+// A run that is stopped or killed, and gone on with, ends where it would have
+// ended.
+
+#include <signal.h>
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/support/ponder_process.h"
+#include "tests/support/tiny_run.h"
+
+namespace ponder {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Lt;
+using ::testing::SizeIs;
+
+constexpr int kColdSteps = 60;
+constexpr int kGrpoSteps = 24;
+
+class ResumeTest : public TinyRunTest {
+ protected:
+  TinyConfig LongConfig(const std::string& name,
+                        const std::string& grpo_fields = "") const {
+    TinyConfig config =
+        Config(name, ColdStart(kColdSteps) + Grpo(kGrpoSteps, grpo_fields));
+    config.more = "checkpoint { every_steps: 4 }\n";
+    return config;
+  }
+
+  void WaitForStep(PonderProcess& process, const std::string& name,
+                   const std::string& stage, size_t step) const {
+    ASSERT_TRUE(WaitUntil([&] {
+      return !process.Running() ||
+             ReadMetrics(RunFolder(name), stage).size() >= step;
+    }));
+    ASSERT_TRUE(process.Running())
+        << "it ended too early: " << process.StandardError();
+  }
+
+  // Starts the run and signals it once `stage` has done `step` steps.
+  // Leaves what it said in error_.
+  void Interrupt(const TinyConfig& config, const std::string& stage,
+                 size_t step, int signal) {
+    PonderProcess process(Arguments(config));
+    WaitForStep(process, config.name, stage, step);
+    process.Signal(signal);
+    const int code = process.Wait();
+    error_ = process.StandardError();
+    EXPECT_NE(code, 0);
+    EXPECT_NE(code, -1) << "it did not end";
+    EXPECT_EQ(code == 128 + SIGKILL, signal == SIGKILL);
+    EXPECT_THAT(process.Leftovers(), IsEmpty());
+    EXPECT_FALSE(std::filesystem::exists(
+        absl::StrCat(RunFolder(config.name), "/summary.json")));
+  }
+
+  void Resume(const std::string& name) {
+    PonderProcess process({"train", "--resume", RunFolder(name)});
+    EXPECT_EQ(process.Wait(), 0) << process.StandardError();
+    EXPECT_THAT(process.Leftovers(), IsEmpty());
+  }
+
+  // Same weights as the run that nobody disturbed, and each step logged once.
+  void ExpectAsUndisturbed(const std::string& name,
+                           const std::string& grpo_fields = "") {
+    const std::string whole = Run(LongConfig("whole", grpo_fields));
+    EXPECT_TRUE(NewestWeights(RunFolder(name)) == NewestWeights(whole));
+    EXPECT_EQ(Series(ReadMetrics(RunFolder(name)), "step"),
+              Series(ReadMetrics(whole), "step"));
+    for (const char* metric :
+         {"critic/rewards/mean", "actor/pg_loss", "actor/grad_norm"}) {
+      EXPECT_EQ(Series(ReadMetrics(RunFolder(name), "grpo"), metric),
+                Series(ReadMetrics(whole, "grpo"), metric))
+          << metric;
+    }
+    // The same counts: nothing is counted twice, nothing is lost.
+    const Json got = ReadJson(RunFolder(name) + "/summary.json");
+    const Json want = ReadJson(whole + "/summary.json");
+    ASSERT_EQ(got["stages"].size(), want["stages"].size());
+    for (size_t i = 0; i < want["stages"].size(); ++i) {
+      for (const char* field : {"name", "steps", "tokens", "samples"}) {
+        EXPECT_EQ(got["stages"][i][field], want["stages"][i][field]) << field;
+      }
+    }
+    EXPECT_THAT(HalfWritten(RunFolder(name)), IsEmpty());
+  }
+
+  // The error says how to go on, in one line, and a checkpoint is there.
+  void ExpectHowToGoOn(const std::string& name) {
+    EXPECT_THAT(error_, HasSubstr(absl::StrCat("ponder train --resume ",
+                                               RunFolder(name))));
+    EXPECT_FALSE(CheckpointSteps(RunFolder(name)).empty());
+    EXPECT_THAT(HalfWritten(RunFolder(name)), IsEmpty());
+  }
+
+  std::string error_;
+};
+
+TEST_F(ResumeTest, InterruptedInGrpo) {
+  Interrupt(LongConfig("stopped"), "grpo", 5, SIGINT);
+  ExpectHowToGoOn("stopped");
+  // Stopped at once, not at the next regular checkpoint's step.
+  EXPECT_THAT(CheckpointSteps(RunFolder("stopped")).back(),
+              Lt(kColdSteps + kGrpoSteps));
+  Resume("stopped");
+  ExpectAsUndisturbed("stopped");
+}
+
+TEST_F(ResumeTest, InterruptedInSft) {
+  Interrupt(LongConfig("stopped"), "cold_start", 7, SIGINT);
+  ExpectHowToGoOn("stopped");
+  EXPECT_THAT(CheckpointSteps(RunFolder("stopped")).back(), Lt(kColdSteps));
+  Resume("stopped");
+  ExpectAsUndisturbed("stopped");
+}
+
+TEST_F(ResumeTest, InterruptedTwiceAndWithAReferencePolicy) {
+  const std::string fields = "kl_coef: 0.05";
+  Interrupt(LongConfig("stopped", fields), "grpo", 3, SIGINT);
+  {
+    PonderProcess process({"train", "--resume", RunFolder("stopped")});
+    WaitForStep(process, "stopped", "grpo", 10);
+    process.Signal(SIGTERM);
+    EXPECT_NE(process.Wait(), 0);
+  }
+  Resume("stopped");
+  ExpectAsUndisturbed("stopped", fields);
+}
+
+TEST_F(ResumeTest, KilledInGrpo) {
+  Interrupt(LongConfig("killed"), "grpo", 10, SIGKILL);
+  Resume("killed");
+  ExpectAsUndisturbed("killed");
+}
+
+TEST_F(ResumeTest, KilledInSft) {
+  Interrupt(LongConfig("killed"), "cold_start", 9, SIGKILL);
+  Resume("killed");
+  ExpectAsUndisturbed("killed");
+}
+
+// Before the first checkpoint there is nothing to go on from but the start.
+TEST_F(ResumeTest, KilledBeforeTheFirstCheckpoint) {
+  Interrupt(LongConfig("killed"), "cold_start", 1, SIGKILL);
+  std::filesystem::remove_all(RunFolder("killed") + "/checkpoints");
+  Resume("killed");
+  ExpectAsUndisturbed("killed");
+}
+
+}  // namespace
+}  // namespace ponder
