@@ -1,12 +1,35 @@
+#include <unistd.h>
+
 #include <cstdio>
+#include <cstdlib>
 #include <string>
 
 #include "CLI/CLI.hpp"
 #include "base/stop_signal.h"
 #include "cli/command.h"
 
+namespace {
+
+// Threads of OpenMP that wait for work spin by default. The processes of a run
+// share their cores, and spinning threads of one take time from the others:
+// measured, half of all processor time on two busy cores (docs/performance.md).
+// libgomp reads its environment when it is loaded, so the program starts once
+// more with it. A value of the user's own stays.
+void WaitWithoutSpinning(char** argv) {
+  if (getenv("OMP_WAIT_POLICY") != nullptr) return;
+  setenv("OMP_WAIT_POLICY", "passive", /*replace=*/1);
+  execv("/proc/self/exe", argv);
+  // Where that fails the program only runs slower.
+}
+
+}  // namespace
+
 int main(int argc, char** argv) {
+  WaitWithoutSpinning(argv);
   ponder::CatchStopSignals();
+  // What fails is told in one sentence, by a status; gRPC's own lines beside it
+  // only on request.
+  setenv("GRPC_VERBOSITY", "NONE", /*overwrite=*/0);
 
   CLI::App app{
       "Ponder teaches language models to reason: reinforcement learning on "
@@ -20,7 +43,11 @@ int main(int argc, char** argv) {
   ponder::AddTrainCommand(app, &chosen);
   ponder::AddDataCommand(app, &chosen);
   ponder::AddVerifyCommand(app, &chosen);
+  ponder::AddVerifyDataCommand(app, &chosen);
   ponder::AddScoreCommand(app, &chosen);
+  ponder::AddExportCommand(app, &chosen);
+  ponder::AddChatCommand(app, &chosen);
+  ponder::AddDoctorCommand(app, &chosen);
   ponder::AddSandboxCommand(app, &chosen);
   ponder::AddWorkerCommand(app, &chosen);
   ponder::AddRewardServerCommand(app, &chosen);
