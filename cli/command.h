@@ -16,12 +16,17 @@ using Command = std::function<absl::Status()>;
 
 // Each adds one subcommand to `app`, whose callback sets `*chosen`. Both
 // outlive the parsing and the run of the command.
+void AddChatCommand(CLI::App& app, Command* chosen);
 void AddDataCommand(CLI::App& app, Command* chosen);
+void AddDoctorCommand(CLI::App& app, Command* chosen);
+void AddExportCommand(CLI::App& app, Command* chosen);
 void AddRewardServerCommand(CLI::App& app, Command* chosen);
 void AddSandboxCommand(CLI::App& app, Command* chosen);
 void AddVerifyCommand(CLI::App& app, Command* chosen);
 void AddScoreCommand(CLI::App& app, Command* chosen);
 void AddTrainCommand(CLI::App& app, Command* chosen);
+// Under `verify`: call AddVerifyCommand() first.
+void AddVerifyDataCommand(CLI::App& app, Command* chosen);
 void AddWorkerCommand(CLI::App& app, Command* chosen);
 
 }  // namespace ponder

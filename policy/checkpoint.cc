@@ -29,6 +29,24 @@ at::Tensor CopyTensor(const TensorInfo& info, at::ScalarType stored,
   return tensor.to(wanted);
 }
 
+// The config.json with `dtype` where it names a type: transformers loads the
+// weights as that, so it must be theirs.
+std::string WithDtype(const std::string& config_json, at::ScalarType dtype) {
+  const std::string wanted = dtype == at::kFloat      ? "float32"
+                             : dtype == at::kBFloat16 ? "bfloat16"
+                                                      : "float16";
+  auto json = nlohmann::ordered_json::parse(config_json, nullptr, false);
+  bool changed = false;
+  for (const char* key : {"torch_dtype", "dtype"}) {
+    if (!json.is_object() || !json.contains(key) || json[key] == wanted) {
+      continue;
+    }
+    json[key] = wanted;
+    changed = true;
+  }
+  return changed ? json.dump(2) + "\n" : config_json;
+}
+
 }  // namespace
 
 at::ScalarType ScalarTypeOf(absl::string_view dtype) {
@@ -125,8 +143,9 @@ absl::Status WriteCheckpoint(const std::string& folder,
                              const PolicyFiles& files, const TensorMap& weights,
                              at::ScalarType dtype) {
   for (const auto& [name, content] : files) {
-    PONDER_RETURN_IF_ERROR(
-        WriteFileAtomically(absl::StrCat(folder, "/", name), content));
+    PONDER_RETURN_IF_ERROR(WriteFileAtomically(
+        absl::StrCat(folder, "/", name),
+        name == "config.json" ? WithDtype(content, dtype) : content));
   }
   std::vector<at::Tensor> kept;  // Own the bytes until they are written.
   std::vector<TensorInfo> infos;

@@ -41,7 +41,8 @@ absl::StatusOr<PolicyFiles> ReadPolicyFiles(const std::string& folder);
 absl::StatusOr<Checkpoint> LoadCheckpoint(const std::string& folder,
                                           at::ScalarType dtype);
 
-// Writes files and model.safetensors (as `dtype`) into a folder that exists.
+// Writes files and model.safetensors (as `dtype`, one of float32, bfloat16 and
+// float16, which config.json then names) into a folder that exists.
 // For a folder that must be whole or absent see base/file.h, FolderWriter.
 absl::Status WriteCheckpoint(const std::string& folder,
                              const PolicyFiles& files, const TensorMap& weights,

@@ -1,0 +1,121 @@
+// ponder export: a policy as a folder of its own, for other programs.
+
+#include <cstdio>
+#include <memory>
+#include <string>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "base/file.h"
+#include "base/status_macros.h"
+#include "cli/command.h"
+#include "cli/policy_folder.h"
+#include "policy/checkpoint.h"
+
+namespace ponder {
+namespace {
+
+struct ExportFlags {
+  std::string from;
+  std::string format = "hf";
+  std::string type = "f32";
+  std::string out;
+};
+
+// Free space beyond the weights: configuration and tokenizer.
+constexpr int64_t kSmallFilesBytes = 64 << 20;
+
+absl::StatusOr<at::ScalarType> TypeOf(const ExportFlags& flags) {
+  if (flags.format != "hf") {
+    return absl::UnimplementedError(
+        absl::StrCat("--format ", flags.format,
+                     ": this version writes hf only; llama.cpp's "
+                     "convert_hf_to_gguf.py turns such a folder into gguf"));
+  }
+  const at::ScalarType type = ScalarTypeOf(absl::AsciiStrToUpper(flags.type));
+  if (type == at::ScalarType::Undefined) {
+    return absl::UnimplementedError(absl::StrCat(
+        "--type ", flags.type, ": this version writes f32, f16 and bf16 only"));
+  }
+  return type;
+}
+
+// Loads what `path` means. A running run may remove a checkpoint while it is
+// read; the next newest is taken then.
+absl::StatusOr<Checkpoint> Load(const std::string& path, at::ScalarType type,
+                                std::string* folder) {
+  constexpr int kTries = 3;
+  for (int i = 1;; ++i) {
+    PONDER_ASSIGN_OR_RETURN(*folder, FindPolicyFolder(path));
+    absl::StatusOr<Checkpoint> policy = LoadCheckpoint(*folder, type);
+    if (policy.ok() || !absl::IsNotFound(policy.status()) || *folder == path ||
+        i == kTries) {
+      return policy;
+    }
+  }
+}
+
+absl::Status RunExport(const ExportFlags& flags) {
+  PONDER_ASSIGN_OR_RETURN(const at::ScalarType type, TypeOf(flags));
+  // Made first: an existing place is refused before anything is read.
+  PONDER_ASSIGN_OR_RETURN(FolderWriter writer, FolderWriter::Create(flags.out));
+  std::string folder;
+  PONDER_ASSIGN_OR_RETURN(const Checkpoint policy,
+                          Load(flags.from, type, &folder));
+  int64_t bytes = 0;
+  for (const auto& [name, weight] : policy.weights) {
+    bytes += static_cast<int64_t>(weight.nbytes());
+    if (type == at::kHalf && !weight.isfinite().all().item<bool>()) {
+      return absl::OutOfRangeError(absl::StrCat(
+          folder, ": tensor ", name,
+          " holds numbers that f16 cannot; take --type bf16 or f32"));
+    }
+  }
+  PONDER_ASSIGN_OR_RETURN(const int64_t free, FreeDiskBytes(flags.out));
+  if (bytes + kSmallFilesBytes > free) {
+    return absl::ResourceExhaustedError(absl::StrFormat(
+        "%s: the weights take %d MiB and the disk has %d MiB free; free some "
+        "or give another place",
+        flags.out, bytes >> 20, free >> 20));
+  }
+  PONDER_RETURN_IF_ERROR(
+      WriteCheckpoint(writer.folder(), policy.files, policy.weights, type));
+  PONDER_RETURN_IF_ERROR(writer.Commit());
+
+  std::printf(
+      "wrote %s: %s with %s parameters as %s, %.1f MiB, from %s\n"
+      "load it with\n"
+      "  python3 -c \"from transformers import AutoModelForCausalLM as M, "
+      "AutoTokenizer as T; m, t = M.from_pretrained('%s'), "
+      "T.from_pretrained('%s')\"\n"
+      "talk to it with\n"
+      "  ponder chat %s\n",
+      flags.out.c_str(), policy.config.model_type.c_str(),
+      absl::StrCat(policy.config.NumParameters()).c_str(),
+      absl::AsciiStrToLower(SafetensorsDtype(type)).c_str(),
+      static_cast<double>(bytes) / (1 << 20), folder.c_str(), flags.out.c_str(),
+      flags.out.c_str(), flags.out.c_str());
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+void AddExportCommand(CLI::App& app, Command* chosen) {
+  auto flags = std::make_shared<ExportFlags>();
+  CLI::App* command = app.add_subcommand(
+      "export", "Write a run's policy or a checkpoint for other programs.");
+  command
+      ->add_option("FROM", flags->from,
+                   "A run (finished or running), or a checkpoint's folder")
+      ->required();
+  command->add_option("--format", flags->format, "hf: a Hugging Face folder")
+      ->capture_default_str();
+  command->add_option("--type", flags->type, "Of the weights: f32, f16, bf16")
+      ->capture_default_str();
+  command->add_option("--out", flags->out, "The new folder")->required();
+  command->callback(
+      [flags, chosen] { *chosen = [flags] { return RunExport(*flags); }; });
+}
+
+}  // namespace ponder
