@@ -239,6 +239,12 @@ class Worker {
                                              : absl::ZeroDuration());
         }
         if (!next) break;
+        Reap();
+        if (active_.contains(next->lease.group_id())) {
+          // Its lease expired, and it came back to the one who is still at it.
+          next.reset();
+          continue;
+        }
         if (next->decoder != decoder_) {
           if (!engine_->idle()) break;  // Drain first.
           decoder_ = next->decoder;
