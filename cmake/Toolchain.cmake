@@ -54,5 +54,7 @@ function(ponder_add_test room)
   gtest_discover_tests(ponder_${room}_test
     DISCOVERY_MODE PRE_TEST
     WORKING_DIRECTORY ${PROJECT_SOURCE_DIR}
-    PROPERTIES LABELS ${room} TIMEOUT ${arg_TIMEOUT})
+    # As `ponder` sets it for itself: threads that wait do not spin.
+    PROPERTIES LABELS ${room} TIMEOUT ${arg_TIMEOUT}
+               ENVIRONMENT OMP_WAIT_POLICY=passive)
 endfunction()
