@@ -41,7 +41,7 @@ void Keep(AutogradContext* ctx, const char* name, T value) {
 }
 
 template <typename T>
-const T& Kept_(AutogradContext* ctx, const char* name) {
+const T& KeptValue(AutogradContext* ctx, const char* name) {
   return static_cast<Kept<T>*>(ctx->saved_data[name].toCapsule().get())->value;
 }
 
@@ -135,7 +135,8 @@ class RopeFunction : public torch::autograd::Function<RopeFunction> {
 
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
     const Tensor positions = ctx->get_saved_variables()[0];
-    const auto& table = Kept_<std::shared_ptr<const RopeTable>>(ctx, "table");
+    const auto& table =
+        KeptValue<std::shared_ptr<const RopeTable>>(ctx, "table");
     return {Rotated(grads[0].contiguous(), positions, *table, -1.0f), Tensor(),
             Tensor()};
   }
@@ -187,7 +188,7 @@ class PackedAttentionFunction
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
     const variable_list saved = ctx->get_saved_variables();
     const Tensor &q = saved[0], &k = saved[1], &v = saved[2], &out = saved[3];
-    const auto& cu_seqlens = Kept_<std::vector<int64_t>>(ctx, "cu_seqlens");
+    const auto& cu_seqlens = KeptValue<std::vector<int64_t>>(ctx, "cu_seqlens");
     const Tensor dout = grads[0].contiguous();
     const Tensor dq = at::empty_like(q);
     const Tensor dk = at::empty_like(k);

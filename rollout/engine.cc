@@ -43,14 +43,14 @@ int64_t Engine::BlocksNeeded(const GenerationRequest& request) const {
          static_cast<int64_t>(request.samples.size()) * (all - shared);
 }
 
-bool Engine::Fits(const GenerationRequest& request) const {
-  if (running_.empty()) return true;
-  const int64_t sequences =
-      static_cast<int64_t>(running_.size() + request.samples.size());
-  if (sequences > options_.slots) return false;
-  return options_.kv_cache_tokens == 0 ||
-         (reserved_blocks_ + BlocksNeeded(request)) * KvCache::kBlockTokens <=
-             options_.kv_cache_tokens;
+bool Engine::Fits(const GenerationRequest& request, int64_t sequences) const {
+  // Alone it starts in any case: Add() refuses what can never run.
+  if (sequences == 0) return true;
+  const int64_t blocks = reserved_blocks_ + BlocksNeeded(request);
+  return sequences + static_cast<int64_t>(request.samples.size()) <=
+             options_.slots &&
+         (options_.kv_cache_tokens == 0 ||
+          blocks * KvCache::kBlockTokens <= options_.kv_cache_tokens);
 }
 
 bool Engine::HasRoom(int64_t num_samples) const {
@@ -214,20 +214,16 @@ void Engine::Step(const std::function<void(GeneratedSample)>& on_finished) {
   std::vector<Row> rows;
   std::vector<int64_t> wanted;  // Rows whose logits are sampled from.
   std::vector<std::shared_ptr<Group>> prefilled;
-  int64_t admitted_samples = 0;
+  int64_t sequences = static_cast<int64_t>(running_.size());
   while (!waiting_.empty() &&
-         static_cast<int64_t>(rows.size()) < options_.prefill_tokens) {
-    const GenerationRequest& next = waiting_.front();
-    const bool first = running_.empty() && prefilled.empty();
-    const int64_t sequences = static_cast<int64_t>(
-        running_.size() + admitted_samples + next.samples.size());
-    if (!first && (sequences > options_.slots || !Fits(next))) break;
+         static_cast<int64_t>(rows.size()) < options_.prefill_tokens &&
+         Fits(waiting_.front(), sequences)) {
     auto group = std::make_shared<Group>();
-    group->reserved_blocks = BlocksNeeded(next);
+    group->reserved_blocks = BlocksNeeded(waiting_.front());
     group->request = std::move(waiting_.front());
     waiting_.pop_front();
     group->unfinished = static_cast<int64_t>(group->request.samples.size());
-    admitted_samples += group->unfinished;
+    sequences += group->unfinished;
     reserved_blocks_ += group->reserved_blocks;
     const std::vector<int32_t>& prompt = group->request.prompt_ids;
     const int64_t n = static_cast<int64_t>(prompt.size());

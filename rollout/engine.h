@@ -94,7 +94,8 @@ class Engine {
   };
 
   int64_t BlocksNeeded(const GenerationRequest& request) const;
-  bool Fits(const GenerationRequest& request) const;
+  // Whether the request may start beside `sequences` others.
+  bool Fits(const GenerationRequest& request, int64_t sequences) const;
   at::Tensor Forward(const std::vector<Row>& rows,
                      const std::vector<int64_t>& wanted);
   // True if the sequence ended with its newest token.
