@@ -1,0 +1,161 @@
+// Subcommands around a run: export, chat, doctor, verify data.
+
+#include <algorithm>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/support/ponder_process.h"
+#include "tests/support/tiny_run.h"
+
+namespace ponder {
+namespace {
+
+namespace fs = std::filesystem;
+
+using ::testing::AllOf;
+using ::testing::EndsWith;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::StartsWith;
+
+// A command that fails says so in one line on standard error.
+void ExpectRefused(const std::vector<std::string>& arguments,
+                   const std::string& part) {
+  const PonderResult result = RunPonder(arguments);
+  EXPECT_EQ(result.exit_code, 1) << result.out;
+  EXPECT_THAT(result.err,
+              AllOf(StartsWith("ponder: "), HasSubstr(part), EndsWith("\n")));
+  EXPECT_EQ(std::count(result.err.begin(), result.err.end(), '\n'), 1)
+      << result.err;
+}
+
+class CommandsTest : public TinyRunTest {
+ protected:
+  std::string FinishedRun() { return Run(Config("run", ColdStart(3))); }
+};
+
+TEST_F(CommandsTest, ExportWritesEveryTypeOfARunAndOfACheckpoint) {
+  const std::string run = FinishedRun();
+  struct Case {
+    std::string from, type, dtype;
+  };
+  for (const Case& c :
+       {Case{run, "f32", "float32"}, Case{run, "bf16", "bfloat16"},
+        Case{run + "/checkpoints/step_3", "f16", "float16"}}) {
+    const std::string out = folder_.File("export_" + c.type);
+    const PonderResult result =
+        RunPonder({"export", c.from, "--type", c.type, "--out", out});
+    ASSERT_EQ(result.exit_code, 0) << result.err;
+    EXPECT_THAT(result.out, AllOf(HasSubstr("wrote " + out),
+                                  HasSubstr("from_pretrained('" + out)));
+    EXPECT_EQ(ReadJson(out + "/config.json")["torch_dtype"], c.dtype);
+    EXPECT_TRUE(fs::exists(out + "/tokenizer.json"));
+    EXPECT_TRUE(fs::exists(out + "/model.safetensors"));
+    EXPECT_FALSE(fs::exists(out + "/trainer_state"));
+  }
+  EXPECT_TRUE(Bytes(folder_.File("export_f32/model.safetensors")) ==
+              Bytes(run + "/checkpoints/step_3/model.safetensors"));
+  EXPECT_LT(fs::file_size(folder_.File("export_bf16/model.safetensors")),
+            fs::file_size(folder_.File("export_f32/model.safetensors")));
+}
+
+TEST_F(CommandsTest, ExportOfARunThatStillGoesOn) {
+  TinyConfig config = Config("run", ColdStart(100000));
+  config.more = "checkpoint { every_steps: 5 }";
+  PonderProcess process(Arguments(config));
+  ASSERT_TRUE(WaitUntil([&] {
+    return !process.Running() || !CheckpointSteps(RunFolder("run")).empty();
+  }));
+  const std::string out = folder_.File("out");
+  const PonderResult result =
+      RunPonder({"export", RunFolder("run"), "--out", out});
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_THAT(result.out, HasSubstr("/checkpoints/step_"));
+  EXPECT_TRUE(fs::exists(out + "/model.safetensors"));
+  EXPECT_TRUE(process.Running()) << process.StandardError();
+}
+
+TEST_F(CommandsTest, ExportRefusesInASentenceAndLeavesNothing) {
+  const std::string run = FinishedRun();
+  const std::string out = folder_.File("out");
+  ExpectRefused({"export", run, "--format", "gguf", "--out", out},
+                "this version writes hf only");
+  ExpectRefused({"export", run, "--type", "q8_0", "--out", out},
+                "this version writes f32, f16 and bf16 only");
+  ExpectRefused({"export", folder_.path(), "--out", out},
+                "is neither a policy");
+  ExpectRefused({"export", run, "--out", run}, "exists");
+  const std::string weights = run + "/checkpoints/step_3/model.safetensors";
+  fs::resize_file(weights, fs::file_size(weights) - 1);
+  ExpectRefused({"export", run + "/checkpoints/step_3", "--out", out}, weights);
+  EXPECT_FALSE(fs::exists(out));
+  EXPECT_THAT(HalfWritten(folder_.path()), IsEmpty());
+}
+
+TEST_F(CommandsTest, ChatAnswersTheSameToTheSameSeed) {
+  const std::string run = FinishedRun();
+  const auto ask = [&](const std::string& from, const std::string& seed) {
+    const PonderResult result =
+        RunPonder({"chat", from, "--prompt", "pick 3", "--max-tokens", "12",
+                   "--seed", seed});
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    return result.out;
+  };
+  EXPECT_EQ(ask(run, "1"), ask(run + "/export", "1"));
+  EXPECT_NE(ask(run, "1"), ask(run, "2"));
+  ExpectRefused({"chat", folder_.path(), "--prompt", "x"},
+                "is neither a policy");
+}
+
+TEST_F(CommandsTest, DoctorLooksAtAModel) {
+  const PonderResult result =
+      RunPonder({"doctor", "--model", FinishedRun() + "/export"});
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_THAT(result.out,
+              AllOf(HasSubstr("qwen2, 2 layers of 32"), HasSubstr("F32"),
+                    HasSubstr("259 ids"), HasSubstr("50.0 % of plain")));
+  ExpectRefused({"doctor", "--model", "tests/parity/golden/models/qwen2"},
+                "tokenizer.json is missing");
+}
+
+TEST_F(CommandsTest, DoctorLooksAtTheMachine) {
+  const PonderResult result = RunPonder({"doctor"});
+  // Not every machine that runs tests can isolate programs.
+  EXPECT_TRUE(result.exit_code == 0 || result.exit_code == 1);
+  for (const char* part : {"processor", "memory", "disk", "LibTorch", "GPU",
+                           "sandbox", "learner", "Missing"}) {
+    EXPECT_THAT(result.out, HasSubstr(part));
+  }
+}
+
+TEST_F(CommandsTest, VerifyDataCountsAndNamesWhatFails) {
+  const std::string good = folder_.File("tiny.jsonl");
+  PonderResult result = RunPonder({"verify", "data", "--path", good});
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_EQ(result.out, "gold answers of tiny: 36 of 36 score 1\n");
+
+  const std::string bad = folder_.Write(
+      "bad.jsonl", R"({"id": "fine", "prompt": "1+1", "answer": "2"})"
+                   "\n"
+                   R"({"id": "broken", "prompt": "?", "answer": "#### "})"
+                   "\n");
+  result = RunPonder({"verify", "data", "--path", bad});
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_THAT(result.out, HasSubstr("1 of 2 score 1"));
+  EXPECT_THAT(result.err, HasSubstr("row broken"));
+
+  const std::string config = Arguments(Config("run", ColdStart(1))).back();
+  result = RunPonder(
+      {"verify", "data", "--config", config, "--set", "data.path=" + bad});
+  EXPECT_EQ(result.exit_code, 1);
+  ExpectRefused({"verify", "data"}, "give either --config FILE");
+  ExpectRefused({"verify", "data", "--path", folder_.File("none.jsonl")},
+                "none.jsonl");
+}
+
+}  // namespace
+}  // namespace ponder
