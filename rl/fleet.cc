@@ -195,6 +195,11 @@ absl::StatusOr<std::vector<FinishedGroup>> Fleet::Sample(
   size_t finished = 0;
   while (finished < groups.size()) {
     if (StopRequested()) return absl::CancelledError("stopped");
+    // Groups that keep coming must not hide that one of two workers is gone.
+    if (absl::Now() - last_tended_ > kTendPeriod) {
+      PONDER_RETURN_IF_ERROR(Tend());
+      last_tended_ = absl::Now();
+    }
     absl::StatusOr<FinishedGroup> group = coordinator_->NextGroup(kTendPeriod);
     if (group.ok()) {
       groups[place.at(group->lease.group_id())] = *std::move(group);
@@ -204,7 +209,6 @@ absl::StatusOr<std::vector<FinishedGroup>> Fleet::Sample(
       continue;
     }
     if (!absl::IsDeadlineExceeded(group.status())) return group.status();
-    PONDER_RETURN_IF_ERROR(Tend());
     for (const WorkerStatus& worker : coordinator_->workers()) {
       last_sign = std::max(last_sign, worker.last_seen);
     }

@@ -13,6 +13,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "policy/checkpoint.h"
 #include "proto/config.pb.h"
 #include "proto/reward.grpc.pb.h"
@@ -81,6 +82,7 @@ class Fleet {
   std::vector<std::unique_ptr<ChildProcess>> workers_;
   int64_t version_ = 0;
   int restarts_ = 0;
+  absl::Time last_tended_ = absl::InfinitePast();
   double busy_seconds_ = 0;  // At the last BusyShare().
 };
 

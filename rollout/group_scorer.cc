@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "base/grpc_status.h"
 #include "base/status_macros.h"
 
@@ -38,6 +39,8 @@ void GroupScorer::Cancel() {
 
 absl::Status GroupScorer::Try(std::map<int, ScoredResponse>* scored) {
   grpc::ClientContext context;
+  // A server that was started again answers within seconds.
+  context.set_wait_for_ready(true);
   {
     absl::MutexLock lock(&mu_);
     if (cancelled_) return absl::CancelledError("scoring was given up");
@@ -50,9 +53,36 @@ absl::Status GroupScorer::Try(std::map<int, ScoredResponse>* scored) {
     while (stream->Read(&answer)) (*scored)[answer.index()] = answer;
   });
 
+  // The service's time counts while it is to take a message, and from the last
+  // message on; not while samples are being drawn.
+  absl::Mutex clock_mu;
+  bool finished = false;
+  absl::Time deadline = absl::InfiniteFuture();
+  std::thread watchdog([&] {
+    absl::MutexLock lock(&clock_mu);
+    while (!finished) {
+      const absl::Time until = deadline;
+      const auto changed = [&] { return finished || deadline != until; };
+      if (!clock_mu.AwaitWithDeadline(absl::Condition(&changed), until)) {
+        context.TryCancel();
+        return;
+      }
+    }
+  });
+  const auto set_deadline = [&](absl::Time time) {
+    absl::MutexLock lock(&clock_mu);
+    deadline = time;
+  };
+  const auto write = [&](const ScoreRequest& request) {
+    set_deadline(absl::Now() + timeout_);
+    const bool open = stream->Write(request);
+    set_deadline(absl::InfiniteFuture());
+    return open;
+  };
+
   ScoreRequest request;
   *request.mutable_problem() = problem_;
-  bool open = stream->Write(request);
+  bool open = write(request);
   for (size_t next = 0; open && next < num_samples_; ++next) {
     {
       absl::MutexLock lock(&mu_);
@@ -63,23 +93,14 @@ absl::Status GroupScorer::Try(std::map<int, ScoredResponse>* scored) {
       if (cancelled_) break;
       *request.mutable_response() = responses_[next];
     }
-    open = stream->Write(request);
+    open = write(request);
   }
+  set_deadline(absl::Now() + timeout_);
   stream->WritesDone();
-
-  // All samples are out: now the service's time counts.
-  absl::Mutex done_mu;
-  bool finished = false;
-  std::thread watchdog([&] {
-    absl::MutexLock lock(&done_mu);
-    if (!done_mu.AwaitWithTimeout(absl::Condition(&finished), timeout_)) {
-      context.TryCancel();
-    }
-  });
   reader.join();
   const absl::Status status = FromGrpcStatus(stream->Finish());
   {
-    absl::MutexLock lock(&done_mu);
+    absl::MutexLock lock(&clock_mu);
     finished = true;
   }
   watchdog.join();
@@ -108,10 +129,19 @@ void GroupScorer::Run() {
   for (int attempt = 0; attempt < kTries; ++attempt) {
     std::map<int, ScoredResponse> scored;
     status = Try(&scored);
-    if (absl::IsCancelled(status)) break;
+    if (absl::IsCancelled(status) || absl::IsDeadlineExceeded(status)) break;
     if (!status.ok()) continue;
     for (auto& [index, answer] : scored) answers.push_back(std::move(answer));
     break;
+  }
+  if (!status.ok()) {
+    // Who is told of the failure may have the group sampled again: not while
+    // this one is still being sampled.
+    absl::MutexLock lock(&mu_);
+    const auto all_here = [this]() ABSL_SHARED_LOCKS_REQUIRED(mu_) {
+      return cancelled_ || responses_.size() >= num_samples_;
+    };
+    mu_.Await(absl::Condition(&all_here));
   }
   done_(status, std::move(answers));
 }

@@ -20,8 +20,9 @@
 namespace ponder {
 
 // One Score stream. Samples are sent as they come; when all `num_samples` are
-// answered, or scoring failed, `done` is called once, on a thread of this
-// object. A broken stream is repeated once as a whole. Thread-safe.
+// answered, or all have come and scoring failed, `done` is called once, on a
+// thread of this object. A broken stream is repeated once as a whole, as soon
+// as the server is there again. Thread-safe.
 class GroupScorer {
  public:
   using Done = std::function<void(absl::Status, std::vector<ScoredResponse>)>;

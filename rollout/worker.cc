@@ -3,6 +3,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <chrono>
 #include <map>
 #include <memory>
@@ -33,6 +34,8 @@ constexpr int kMaxMessageBytes = 64 << 20;
 constexpr absl::Duration kRpcDeadline = absl::Seconds(30);
 constexpr absl::Duration kLeaseWait = absl::Seconds(5);
 constexpr absl::Duration kHeartbeatPeriod = absl::Seconds(2);
+// Longest pause before a lost peer is dialled again.
+constexpr absl::Duration kMaxReconnectPause = absl::Seconds(2);
 
 std::shared_ptr<grpc::Channel> Connect(const std::string& address) {
   grpc::ChannelArguments arguments;
@@ -40,6 +43,9 @@ std::shared_ptr<grpc::Channel> Connect(const std::string& address) {
   arguments.SetMaxSendMessageSize(kMaxMessageBytes);
   // One host, and a proxy of the environment must not stand between.
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  arguments.SetInt(
+      GRPC_ARG_MAX_RECONNECT_BACKOFF_MS,
+      static_cast<int>(absl::ToInt64Milliseconds(kMaxReconnectPause)));
   return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(),
                                    arguments);
 }
@@ -56,10 +62,13 @@ struct LeasedGroup {
 
 // Everything of one group on its way from lease to submission.
 struct ActiveGroup {
+  int64_t serial = 0;  // A group may be leased to one worker again.
   Lease lease;
   absl::Time start;
   absl::Time sampled;  // When its last token was drawn.
   SubmitGroupRequest submission;
+  // From now on the trainer may lease the group again.
+  std::atomic<bool> submitted = false;
   std::unique_ptr<GroupScorer> scorer;
 };
 
@@ -239,9 +248,7 @@ class Worker {
                                              : absl::ZeroDuration());
         }
         if (!next) break;
-        Reap();
-        if (active_.contains(next->lease.group_id())) {
-          // Its lease expired, and it came back to the one who is still at it.
+        if (!MayBegin(next->lease.group_id())) {
           next.reset();
           continue;
         }
@@ -271,6 +278,17 @@ class Worker {
     }
   }
 
+  // False for a group whose lease expired and came back to the one who is still
+  // at it: its samples will be taken. One that has been submitted, with an
+  // error, is forgotten, and may begin again.
+  bool MayBegin(const std::string& group_id) {
+    const auto it = active_.find(group_id);
+    if (it == active_.end()) return true;
+    if (!it->second->submitted) return false;
+    active_.erase(it);
+    return true;
+  }
+
   absl::Status Begin(Lease lease) {
     GenerationRequest request;
     request.group_id = lease.group_id();
@@ -285,6 +303,7 @@ class Worker {
     request.stop_strings.assign(lease.stop_strings().begin(),
                                 lease.stop_strings().end());
     auto group = std::make_shared<ActiveGroup>();
+    group->serial = ++num_begun_;
     group->start = absl::Now();
     group->submission.set_worker_id(run_.worker_id());
     group->submission.set_group_id(lease.group_id());
@@ -349,6 +368,7 @@ class Worker {
         absl::ToDoubleSeconds(group->sampled - group->start));
     submission.mutable_timing()->set_reward_wait_seconds(
         absl::ToDoubleSeconds(absl::Now() - group->sampled));
+    group->submitted = true;
     grpc::ClientContext context;
     SetDeadline(&context, kRpcDeadline);
     SubmitGroupResponse response;
@@ -364,17 +384,22 @@ class Worker {
 
   void MarkDone(ActiveGroup* group) ABSL_LOCKS_EXCLUDED(mu_) {
     absl::MutexLock lock(&mu_);
-    done_.push_back(group->lease.group_id());
+    done_.push_back({group->lease.group_id(), group->serial});
   }
 
   // Forgets groups that were submitted.
   void Reap() ABSL_LOCKS_EXCLUDED(mu_) {
-    std::vector<std::string> done;
+    std::vector<std::pair<std::string, int64_t>> done;
     {
       absl::MutexLock lock(&mu_);
       done.swap(done_);
     }
-    for (const std::string& id : done) active_.erase(id);
+    for (const auto& [id, serial] : done) {
+      const auto it = active_.find(id);
+      if (it != active_.end() && it->second->serial == serial) {
+        active_.erase(it);
+      }
+    }
   }
 
   void WaitForScores() ABSL_LOCKS_EXCLUDED(mu_) {
@@ -403,11 +428,13 @@ class Worker {
   std::unique_ptr<Engine> engine_;
   std::shared_ptr<const Decoder> decoder_;
   std::map<std::string, std::shared_ptr<ActiveGroup>> active_;
+  int64_t num_begun_ = 0;
 
   absl::Mutex mu_;
   absl::Status error_ ABSL_GUARDED_BY(mu_);
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
-  std::vector<std::string> done_ ABSL_GUARDED_BY(mu_);
+  // Groups that need no more work: id and serial.
+  std::vector<std::pair<std::string, int64_t>> done_ ABSL_GUARDED_BY(mu_);
   int64_t sampled_tokens_ ABSL_GUARDED_BY(mu_) = 0;
   double busy_seconds_ ABSL_GUARDED_BY(mu_) = 0;
 };
