@@ -1,6 +1,7 @@
 #include "base/file.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -132,6 +133,11 @@ absl::StatusOr<FolderWriter> FolderWriter::Create(const std::string& path) {
     return absl::AlreadyExistsError(
         absl::StrCat(path, ": exists; give another place or remove it"));
   }
+  return Replace(path);
+}
+
+absl::StatusOr<FolderWriter> FolderWriter::Replace(const std::string& path) {
+  std::error_code error;
   PONDER_RETURN_IF_ERROR(MakeFolders(ParentFolder(path)));
   const std::string temporary = absl::StrCat(path, ".tmp-", getpid());
   fs::remove_all(temporary, error);
@@ -157,12 +163,37 @@ absl::Status FolderWriter::Commit() {
     PONDER_RETURN_IF_ERROR(SyncPath(entry.path().string()));
   }
   PONDER_RETURN_IF_ERROR(SyncPath(temporary_));
-  if (rename(temporary_.c_str(), path_.c_str()) != 0) {
-    return ErrnoStatus("cannot rename into place", path_);
+  if (!fs::exists(path_, error)) {
+    if (rename(temporary_.c_str(), path_.c_str()) != 0) {
+      return ErrnoStatus("cannot rename into place", path_);
+    }
+    temporary_.clear();
+    return SyncPath(ParentFolder(path_));
   }
+  // One of the two has the name at every moment.
+  if (renameat2(AT_FDCWD, temporary_.c_str(), AT_FDCWD, path_.c_str(),
+                RENAME_EXCHANGE) != 0) {
+    return ErrnoStatus("cannot exchange for the new one", path_);
+  }
+  PONDER_RETURN_IF_ERROR(SyncPath(ParentFolder(path_)));
+  fs::remove_all(temporary_, error);
   temporary_.clear();
-  return SyncPath(ParentFolder(path_));
+  return absl::OkStatus();
 }
+
+absl::StatusOr<std::unique_ptr<FolderLock>> FolderLock::Take(
+    const std::string& path) {
+  const int fd = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return ErrnoStatus("cannot open folder", path);
+  auto lock = std::unique_ptr<FolderLock>(new FolderLock(fd));
+  if (flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+    return absl::UnavailableError(
+        absl::StrCat(path, ": is in use by another process"));
+  }
+  return lock;
+}
+
+FolderLock::~FolderLock() { close(fd_); }
 
 absl::StatusOr<int64_t> FreeDiskBytes(const std::string& path) {
   fs::path existing = fs::absolute(path);

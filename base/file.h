@@ -5,6 +5,7 @@
 #define PONDER_BASE_FILE_H_
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -41,6 +42,9 @@ class FolderWriter {
  public:
   // ALREADY_EXISTS if `path` is there.
   static absl::StatusOr<FolderWriter> Create(const std::string& path);
+  // The same, but Commit() replaces a folder that is there, which stays as it
+  // is until then.
+  static absl::StatusOr<FolderWriter> Replace(const std::string& path);
 
   FolderWriter(FolderWriter&& other) noexcept;
   FolderWriter& operator=(FolderWriter&&) = delete;
@@ -58,6 +62,24 @@ class FolderWriter {
 
   std::string path_;
   std::string temporary_;  // Empty once committed or moved from.
+};
+
+// Holds a folder against other processes; the system lets go of it when this
+// process ends, however it does.
+class FolderLock {
+ public:
+  // UNAVAILABLE if another holds it. A file system without locks locks nothing.
+  static absl::StatusOr<std::unique_ptr<FolderLock>> Take(
+      const std::string& path);
+  ~FolderLock();
+
+  FolderLock(const FolderLock&) = delete;
+  FolderLock& operator=(const FolderLock&) = delete;
+
+ private:
+  explicit FolderLock(int fd) : fd_(fd) {}
+
+  const int fd_;  // Owned.
 };
 
 // Free bytes of the file system that holds `path` (or its nearest parent that

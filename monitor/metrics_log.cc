@@ -21,8 +21,10 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-// The whole lines of steps up to `last_step`.
-std::string KeepLines(absl::string_view content, int64_t last_step) {
+// The whole lines of steps up to `last_step`, those of that step excepted which
+// name `restarted_stage`.
+std::string KeepLines(absl::string_view content, int64_t last_step,
+                      const std::string& restarted_stage) {
   std::string kept;
   while (!content.empty()) {
     const size_t end = content.find('\n');
@@ -34,27 +36,39 @@ std::string KeepLines(absl::string_view content, int64_t last_step) {
     if (!json.is_object()) continue;
     const auto step = json.find("step");
     if (step == json.end() || !step->is_number_integer()) continue;
-    if (step->get<int64_t>() <= last_step) absl::StrAppend(&kept, line);
+    const int64_t of_line = step->get<int64_t>();
+    if (of_line > last_step) continue;
+    if (of_line == last_step && !restarted_stage.empty()) {
+      const auto stage = json.find("stage");
+      if (stage != json.end() && *stage == restarted_stage) continue;
+    }
+    absl::StrAppend(&kept, line);
   }
   return kept;
 }
 
+absl::Status DropLines(const std::string& path, int64_t last_step,
+                       const std::string& restarted_stage) {
+  const absl::StatusOr<std::string> content = ReadFile(path);
+  if (absl::IsNotFound(content.status())) return absl::OkStatus();
+  PONDER_RETURN_IF_ERROR(content.status());
+  const std::string kept = KeepLines(*content, last_step, restarted_stage);
+  if (kept == *content) return absl::OkStatus();
+  return WriteFileAtomically(path, kept);
+}
+
 }  // namespace
 
+absl::Status DropLaterLines(const std::string& path, int64_t last_step) {
+  return DropLines(path, last_step, "");
+}
+
 absl::StatusOr<std::unique_ptr<MetricsLog>> MetricsLog::Open(
-    const std::string& run_folder, int64_t resumed_step) {
+    const std::string& run_folder, int64_t resumed_step,
+    const std::string& restarted_stage) {
   PONDER_RETURN_IF_ERROR(MakeFolders(run_folder));
   const std::string path = run_folder + "/metrics.jsonl";
-  const absl::StatusOr<std::string> content = ReadFile(path);
-  if (!content.ok() && !absl::IsNotFound(content.status())) {
-    return content.status();
-  }
-  if (content.ok()) {
-    const std::string kept = KeepLines(*content, resumed_step);
-    if (kept != *content) {
-      PONDER_RETURN_IF_ERROR(WriteFileAtomically(path, kept));
-    }
-  }
+  PONDER_RETURN_IF_ERROR(DropLines(path, resumed_step, restarted_stage));
   PONDER_ASSIGN_OR_RETURN(std::unique_ptr<EventWriter> events,
                           EventWriter::Create(run_folder, resumed_step + 1));
   const int fd =

@@ -24,9 +24,11 @@ class MetricsLog {
   // Opens RUN/metrics.jsonl, and a new event file beside it. Lines of steps
   // above `resumed_step` are dropped, since these steps will be run again, and
   // so is half a line that a killed process left. -1: a new run, all are
-  // dropped.
+  // dropped. Lines of `resumed_step` itself that name `restarted_stage` are
+  // dropped too: what a stage says before its first step.
   static absl::StatusOr<std::unique_ptr<MetricsLog>> Open(
-      const std::string& run_folder, int64_t resumed_step = -1);
+      const std::string& run_folder, int64_t resumed_step = -1,
+      const std::string& restarted_stage = "");
 
   MetricsLog(const MetricsLog&) = delete;
   MetricsLog& operator=(const MetricsLog&) = delete;
@@ -55,6 +57,10 @@ class MetricsLog {
   const std::unique_ptr<EventWriter> events_ ABSL_PT_GUARDED_BY(mu_);
   std::string stage_ ABSL_GUARDED_BY(mu_);
 };
+
+// Drops the lines of a JSONL file whose "step" is above `last_step`, and half a
+// line at its end. Fine if there is no such file.
+absl::Status DropLaterLines(const std::string& path, int64_t last_step);
 
 }  // namespace ponder
 

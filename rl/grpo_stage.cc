@@ -71,16 +71,13 @@ class GrpoRunner {
   absl::Status RunAll() {
     PONDER_RETURN_IF_ERROR(Prepare());
     run_.progress->Start(name_, stage_.steps());
+    if (run_.state.evaluation_due) {
+      PONDER_RETURN_IF_ERROR(SaveIfStopped(AfterStep()));
+    }
     while (run_.state.stage_step < stage_.steps()) {
-      const absl::Status status = Step();
-      if (absl::IsCancelled(status)) {
-        // The step that was under way is given up and will be run again.
-        PONDER_ASSIGN_OR_RETURN(const std::string saved,
-                                run_.SaveCheckpoint(learner_.get()));
-        run_.progress->Print(absl::StrCat("stopped; saved ", saved));
-      }
-      PONDER_RETURN_IF_ERROR(status);
-      PONDER_RETURN_IF_ERROR(AfterStep());
+      // A step that is stopped is given up and will be run again.
+      PONDER_RETURN_IF_ERROR(SaveIfStopped(Step()));
+      PONDER_RETURN_IF_ERROR(SaveIfStopped(AfterStep()));
     }
     run_.progress->Finish();
     return absl::OkStatus();
@@ -117,6 +114,7 @@ class GrpoRunner {
     if (run_.state.stage_step > 0) {
       PONDER_RETURN_IF_ERROR(run_.RestoreOptimizer(learner_.get()));
     }
+    PONDER_RETURN_IF_ERROR(DropLaterLines(SamplesPath(), run_.state.step));
     run_.PublishWeights(learner_->weights());
     if (run_.state.stage_step == 0) return EvaluateStart();
     return absl::OkStatus();
@@ -229,11 +227,10 @@ class GrpoRunner {
     metrics.push_back({"timing_s/step", seconds});
     metrics.push_back({"sync/version", static_cast<double>(published)});
     metrics.push_back({"sync/seconds", publish_seconds});
-    metrics.push_back(
-        {"sync/bytes",
-         static_cast<double>(
-             run_.model.NumParameters() *
-             static_cast<int64_t>(c10::elementSize(run_.dtype())))});
+    metrics.push_back({"sync/bytes", static_cast<double>(
+                                         run_.model.NumParameters() *
+                                         static_cast<int64_t>(
+                                             c10::elementSize(run_.dtype())))});
     metrics.push_back({"perf/cpu_memory_used_gb",
                        static_cast<double>(PeakRssBytes(getpid())) / 1e9});
     metrics.push_back({"perf/time_per_step", seconds});
@@ -468,9 +465,12 @@ class GrpoRunner {
     return health_.Check(run_.state.stage_step, health);
   }
 
+  std::string SamplesPath() const {
+    return run_.folder.File(absl::StrCat("samples/", name_, ".jsonl"));
+  }
+
   absl::Status WriteSamples(const std::vector<FinishedGroup>& groups) {
-    const std::string path =
-        run_.folder.File(absl::StrCat("samples/", name_, ".jsonl"));
+    const std::string path = SamplesPath();
     std::ofstream out(path, std::ios::app);
     for (size_t g = 0; g < std::min(kGroupsToShow, groups.size()); ++g) {
       for (const Sample& sample : groups[g].samples) {
@@ -506,10 +506,20 @@ class GrpoRunner {
                      shown.text(), "\n```\n"));
   }
 
+  // Returns `status`, with a checkpoint written if a stop was requested.
+  absl::Status SaveIfStopped(const absl::Status& status) {
+    if (!absl::IsCancelled(status)) return status;
+    PONDER_ASSIGN_OR_RETURN(const std::string saved,
+                            run_.SaveCheckpoint(learner_.get()));
+    run_.progress->Print(absl::StrCat("stopped; saved ", saved));
+    return status;
+  }
+
   absl::Status AfterStep() {
     const bool last = run_.state.stage_step == stage_.steps();
     const int64_t eval_every = stage_.eval_every();
     if (!last && eval_every > 0 && run_.state.stage_step % eval_every == 0) {
+      run_.state.evaluation_due = true;
       PONDER_ASSIGN_OR_RETURN(
           const Evaluation evaluation,
           Evaluate(
@@ -518,6 +528,7 @@ class GrpoRunner {
       PONDER_RETURN_IF_ERROR(
           run_.metrics->Log(run_.state.step, EvaluationMetrics(evaluation)));
       run_.evaluation_seconds += evaluation.seconds;
+      run_.state.evaluation_due = false;
       run_.progress->Start(name_, stage_.steps());
     }
     const int64_t every = run_.config.checkpoint().every_steps();

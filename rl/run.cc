@@ -6,6 +6,7 @@
 
 #include "ATen/ops/empty.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "base/status_macros.h"
 #include "policy/files/safetensors.h"
 #include "proto/text_config.h"
@@ -20,11 +21,14 @@ Json RunState::ToJson() const {
   json["stage_step"] = stage_step;
   json["step"] = step;
   json["drawn"] = drawn;
+  json["evaluation_due"] = evaluation_due;
+  json["only_evaluation_due"] = only_evaluation_due;
   json["optimizer_step"] = optimizer_step;
   json["stage_seconds"] = stage_seconds;
   json["stage_tokens"] = stage_tokens;
   json["stage_samples"] = stage_samples;
   json["stage_core_seconds"] = stage_core_seconds;
+  json["run_seconds"] = run_seconds;
   json["stage_checkpoints"] = Json::object();
   for (const auto& [name, path] : stage_checkpoints) {
     json["stage_checkpoints"][name] = path;
@@ -47,11 +51,17 @@ absl::StatusOr<RunState> RunState::FromJson(const Json& json) {
       !read("stage_tokens", &state.stage_tokens) ||
       !read("stage_samples", &state.stage_samples) ||
       !read("stage_core_seconds", &state.stage_core_seconds) ||
+      !read("run_seconds", &state.run_seconds) ||
       !json.contains("stage_checkpoints") ||
       !json["stage_checkpoints"].is_object() || !json.contains("summaries") ||
       !json["summaries"].is_array()) {
     return absl::DataLossError("trainer_state/state.json lacks a field");
   }
+  const auto is_true = [&](const char* name) {
+    return json.contains(name) && json[name] == true;
+  };
+  state.evaluation_due = is_true("evaluation_due");
+  state.only_evaluation_due = is_true("only_evaluation_due");
   for (const auto& [name, path] : json["stage_checkpoints"].items()) {
     if (path.is_string()) {
       state.stage_checkpoints[name] = path.get<std::string>();
@@ -119,7 +129,13 @@ absl::StatusOr<StageData> Run::LoadStageData(
   return data;
 }
 
+void Run::UpdateClocks() {
+  state.stage_core_seconds = CoreSecondsOfProcessTree() - stage_core_start;
+  state.run_seconds = absl::ToDoubleSeconds(absl::Now() - run_start);
+}
+
 absl::StatusOr<std::string> Run::SaveCheckpoint(Learner* learner) {
+  UpdateClocks();
   TensorMap optimizer;
   if (learner != nullptr) {
     optimizer = learner->optimizer().State();

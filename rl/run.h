@@ -12,6 +12,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "monitor/cost.h"
 #include "monitor/metrics_log.h"
 #include "monitor/progress.h"
@@ -34,11 +35,16 @@ struct RunState {
   int64_t stage_step = 0;  // Updates done in it.
   int64_t step = 0;        // Updates done in the run; steps of the metrics.
   int64_t drawn = 0;       // Prompts drawn in the stage.
+  // What was stopped was the evaluation behind step `stage_step` of the stage,
+  // or that behind the whole stage.
+  bool evaluation_due = false;
+  bool only_evaluation_due = false;
   int64_t optimizer_step = 0;
   double stage_seconds = 0;  // Of training, evaluation aside.
   int64_t stage_tokens = 0;
   int64_t stage_samples = 0;
   double stage_core_seconds = 0;
+  double run_seconds = 0;  // Wall time of the run, earlier parts included.
   // Of finished stages: its checkpoint's folder (relative to the run's), and
   // its entry of summary.json.
   std::map<std::string, std::string> stage_checkpoints;
@@ -78,6 +84,13 @@ struct Run {
   std::unique_ptr<Progress> progress;
   CostMeter cost;
   std::unique_ptr<Fleet> fleet;  // Null until a stage samples.
+
+  // What CoreSecondsOfProcessTree() was, and the time, when stage_core_seconds
+  // and run_seconds of the state were 0.
+  double stage_core_start = 0;
+  absl::Time run_start;
+  // Brings these two of the state up to date.
+  void UpdateClocks();
 
   at::ScalarType dtype() const;
   // Prompt and response together.

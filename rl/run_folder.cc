@@ -82,6 +82,18 @@ std::map<int64_t, std::string> StepFolders(const std::string& checkpoints) {
   return folders;
 }
 
+// Whether a run's folder is that of a run that failed before its first step, as
+// one does whose data cannot be read.
+bool NeverBegan(const std::string& path) {
+  std::error_code error;
+  const std::string metrics = absl::StrCat(path, "/metrics.jsonl");
+  const bool measured =
+      fs::exists(metrics, error) && fs::file_size(metrics, error) > 0;
+  return !measured &&
+         fs::exists(absl::StrCat(path, "/config.textproto"), error) &&
+         StepFolders(absl::StrCat(path, "/checkpoints")).empty();
+}
+
 }  // namespace
 
 absl::Status CheckManifest(const std::string& folder) {
@@ -123,16 +135,37 @@ absl::Status CheckManifest(const std::string& folder) {
 }
 
 absl::StatusOr<RunFolder> RunFolder::Create(const std::string& path) {
+  RunFolder folder(path);
   std::error_code error;
   if (fs::exists(path, error)) {
-    return absl::AlreadyExistsError(
-        absl::StrCat(path, ": this run exists; go on with it by `--resume ",
-                     path, "`, or give another name with `--set name=NAME`"));
+    PONDER_RETURN_IF_ERROR(folder.Lock());
+    if (!NeverBegan(path)) {
+      return absl::AlreadyExistsError(
+          absl::StrCat(path, ": this run exists; go on with it by `--resume ",
+                       path, "`, or give another name with `--set name=NAME`"));
+    }
+    for (const char* part : {"checkpoints", "samples", "logs", "data"}) {
+      PONDER_RETURN_IF_ERROR(RemoveFolder(absl::StrCat(path, "/", part)));
+    }
   }
   for (const char* part : {"", "/checkpoints", "/samples", "/logs", "/data"}) {
     PONDER_RETURN_IF_ERROR(MakeFolders(absl::StrCat(path, part)));
   }
-  return RunFolder(path);
+  if (folder.lock_ == nullptr) PONDER_RETURN_IF_ERROR(folder.Lock());
+  return folder;
+}
+
+absl::Status RunFolder::Lock() {
+  absl::StatusOr<std::unique_ptr<FolderLock>> lock = FolderLock::Take(path_);
+  if (absl::IsUnavailable(lock.status())) {
+    return absl::UnavailableError(
+        absl::StrCat(path_,
+                     ": another process runs this run; wait for its "
+                     "end, or stop it"));
+  }
+  PONDER_RETURN_IF_ERROR(lock.status());
+  lock_ = *std::move(lock);
+  return absl::OkStatus();
 }
 
 absl::StatusOr<RunFolder> RunFolder::Open(const std::string& path) {
@@ -148,9 +181,7 @@ absl::StatusOr<std::string> RunFolder::SaveCheckpoint(
     int64_t step, const PolicyFiles& files, const TensorMap& weights,
     const TensorMap& optimizer, const nlohmann::ordered_json& state) const {
   const std::string folder = absl::StrCat(path_, "/checkpoints/step_", step);
-  std::error_code error;
-  fs::remove_all(folder, error);
-  PONDER_ASSIGN_OR_RETURN(FolderWriter writer, FolderWriter::Create(folder));
+  PONDER_ASSIGN_OR_RETURN(FolderWriter writer, FolderWriter::Replace(folder));
   PONDER_RETURN_IF_ERROR(
       WriteCheckpoint(writer.folder(), files, weights, at::kFloat));
   const std::string trainer_state =

@@ -4,11 +4,13 @@
 #define PONDER_RL_RUN_FOLDER_H_
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "base/file.h"
 #include "nlohmann/json.hpp"
 #include "policy/checkpoint.h"
 
@@ -31,10 +33,15 @@ struct RunCheckpoint {
 
 class RunFolder {
  public:
-  // Makes a new run's folder. ALREADY_EXISTS if it is there.
+  // Makes a new run's folder and locks it. ALREADY_EXISTS if it is there,
+  // unless that run ended before it measured or saved anything: it is replaced.
   static absl::StatusOr<RunFolder> Create(const std::string& path);
   // NOT_FOUND if there is no run.
   static absl::StatusOr<RunFolder> Open(const std::string& path);
+
+  // Keeps other processes from running this run for as long as this object or a
+  // copy lives. UNAVAILABLE if one does.
+  absl::Status Lock();
 
   const std::string& path() const { return path_; }
   std::string File(const std::string& name) const { return path_ + "/" + name; }
@@ -58,6 +65,7 @@ class RunFolder {
   explicit RunFolder(std::string path) : path_(std::move(path)) {}
 
   std::string path_;
+  std::shared_ptr<FolderLock> lock_;  // Null: not locked.
 };
 
 // OK if every file of the folder has the size and checksum that its MANIFEST

@@ -49,6 +49,17 @@ std::string Number(const Json& object, const std::string& name) {
              : "-";
 }
 
+// Of all stages, those before a resume included.
+Cost TotalCost(const Run& run) {
+  Cost total;
+  for (const Json& stage : run.state.summaries) {
+    total.core_seconds += stage.value("core_seconds", 0.0);
+  }
+  total.money = total.core_seconds / 3600 * run.config.cost().core_hour();
+  total.currency = run.config.cost().currency();
+  return total;
+}
+
 // Peak resident memory of the trainer and of each process that it started.
 std::vector<std::pair<std::string, int64_t>> PeakMemory(const Run& run) {
   std::vector<std::pair<std::string, int64_t>> peaks = {
@@ -99,7 +110,7 @@ absl::Status WriteSummary(const Run& run, double total_seconds,
   json["run"] = run.config.name();
   json["stages"] = run.state.summaries;
   json["seconds"]["total"] = total_seconds;
-  const Cost total = run.cost.Total();
+  const Cost total = TotalCost(run);
   json["core_seconds"] = total.core_seconds;
   json["cost"] = total.money;
   json["currency"] = total.currency;
@@ -146,7 +157,7 @@ std::string SummaryText(const Run& run, double total_seconds,
            Percent(a, "accuracy_not_thinking")});
     }
   }
-  const Cost total = run.cost.Total();
+  const Cost total = TotalCost(run);
   std::string text;
   if (accuracy.size() > 1) {
     absl::StrAppend(&text, "\nAccuracy on held-out problems\n",

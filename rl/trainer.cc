@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "ATen/Parallel.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
@@ -85,12 +86,34 @@ absl::Status CheckDisk(const Run& run) {
       "with --set runs_dir="));
 }
 
+// Finds what is wrong with the inputs before anything is written: the policy's
+// shape, memory, data sets that exist already. Returns the shape.
+absl::StatusOr<ModelConfig> CheckInputs(const RunConfig& config) {
+  ModelConfig model;
+  if (config.policy().init() == PolicyConfig::RANDOM) {
+    model = ModelConfigOf(config.policy().architecture());
+  } else {
+    PONDER_ASSIGN_OR_RETURN(const PolicyFiles files,
+                            ReadPolicyFiles(config.policy().path()));
+    PONDER_ASSIGN_OR_RETURN(model,
+                            ConfigOfFiles(files, config.policy().path()));
+  }
+  PONDER_RETURN_IF_ERROR(CheckMemory(config, model));
+  for (const auto* sets : {&config.data(), &config.eval_data()}) {
+    for (const DataSet& set : *sets) {
+      if (absl::StartsWith(set.path(), "$RUN")) continue;
+      PONDER_RETURN_IF_ERROR(LoadDataRows(set, "").status());
+    }
+  }
+  return model;
+}
+
 class Trainer {
  public:
-  explicit Trainer(Run& run) : run_(run) {}
+  explicit Trainer(Run& run)
+      : run_(run), newest_checkpoint_(run.resumed_from) {}
 
   absl::Status RunStages() {
-    const absl::Time start = absl::Now();
     std::string checkpoint;
     while (run_.state.stage < run_.config.stage_size()) {
       const Stage& stage =
@@ -98,8 +121,8 @@ class Trainer {
       PONDER_RETURN_IF_ERROR(RunStage(stage));
       if (StopRequested()) return absl::CancelledError("stopped");
     }
-    const double seconds =
-        earlier_seconds_ + absl::ToDoubleSeconds(absl::Now() - start);
+    run_.UpdateClocks();
+    const double seconds = run_.state.run_seconds;
     std::string exported;
     if (!newest_checkpoint_.empty()) {
       checkpoint = newest_checkpoint_;
@@ -150,42 +173,31 @@ class Trainer {
     run_.progress->Print(absl::StrCat("stage ", run_.state.stage + 1, " of ",
                                       run_.config.stage_size(), ": ", name));
     if (has_policy) PONDER_RETURN_IF_ERROR(PrepareWeights(stage));
-    const double core_start =
-        CoreSecondsOfProcessTree() - run_.state.stage_core_seconds;
-    absl::Status status;
-    switch (stage.kind_case()) {
-      case Stage::kData:
-        status = RunDataStage(run_, stage.data());
-        break;
-      case Stage::kSft:
-        status = RunSftStage(run_, stage.sft(), name);
-        break;
-      case Stage::kGrpo:
-        status = RunGrpoStage(run_, stage.grpo(), name);
-        break;
-      case Stage::kSample:
-        status = RunSampleStage(run_, stage.sample(), name);
-        break;
-      case Stage::kEval:
-        break;
-      case Stage::KIND_NOT_SET:
-        return absl::InvalidArgumentError("a stage has no kind");
+    if (!run_.state.only_evaluation_due) {
+      PONDER_RETURN_IF_ERROR(RunKind(stage, name));
+      run_.state.only_evaluation_due = true;
     }
-    PONDER_RETURN_IF_ERROR(status);
-    run_.state.stage_core_seconds = CoreSecondsOfProcessTree() - core_start;
 
     Evaluation evaluation;
     const bool trains = stage.has_sft() || stage.has_grpo();
     if (stage.has_eval() || (trains && stage.evaluate())) {
       PONDER_RETURN_IF_ERROR(run_.NeedFleet());
       run_.PublishWeights(run_.weights);
-      PONDER_ASSIGN_OR_RETURN(evaluation, Evaluate(run_, name, name));
+      absl::StatusOr<Evaluation> result = Evaluate(run_, name, name);
+      if (absl::IsCancelled(result.status())) {
+        PONDER_ASSIGN_OR_RETURN(const std::string saved,
+                                run_.SaveCheckpoint(nullptr));
+        run_.progress->Print(absl::StrCat("stopped; saved ", saved));
+      }
+      PONDER_RETURN_IF_ERROR(result.status());
+      evaluation = *std::move(result);
       PONDER_RETURN_IF_ERROR(
           run_.metrics->Log(run_.state.step, EvaluationMetrics(evaluation)));
       PrintAccuracy(evaluation);
     }
     evaluation.seconds += run_.evaluation_seconds;
     run_.evaluation_seconds = 0;
+    run_.UpdateClocks();
     run_.state.summaries.push_back(
         StageSummary(name, StageKind(stage), run_, evaluation));
     if (trains) {
@@ -198,15 +210,40 @@ class Trainer {
       }
     }
     NextStage();
+    if (has_policy && !trains && !newest_checkpoint_.empty()) {
+      // What was evaluated or sampled from may be an older policy; the newest
+      // checkpoint keeps its own.
+      PONDER_RETURN_IF_ERROR(LoadWeights(run_, newest_checkpoint_));
+    }
     if (has_policy) {
       PONDER_ASSIGN_OR_RETURN(newest_checkpoint_, run_.SaveCheckpoint(nullptr));
     }
     return absl::OkStatus();
   }
 
+  // All of a stage but the evaluation behind it.
+  absl::Status RunKind(const Stage& stage, const std::string& name) {
+    switch (stage.kind_case()) {
+      case Stage::kData:
+        return RunDataStage(run_, stage.data());
+      case Stage::kSft:
+        return RunSftStage(run_, stage.sft(), name);
+      case Stage::kGrpo:
+        return RunGrpoStage(run_, stage.grpo(), name);
+      case Stage::kSample:
+        return RunSampleStage(run_, stage.sample(), name);
+      case Stage::kEval:
+        return absl::OkStatus();
+      case Stage::KIND_NOT_SET:
+        break;
+    }
+    return absl::InvalidArgumentError("a stage has no kind");
+  }
+
   void NextStage() {
     RunState& state = run_.state;
     ++state.stage;
+    state.only_evaluation_due = false;
     state.stage_step = 0;
     state.drawn = 0;
     state.optimizer_step = 0;
@@ -214,6 +251,7 @@ class Trainer {
     state.stage_tokens = 0;
     state.stage_samples = 0;
     state.stage_core_seconds = 0;
+    run_.stage_core_start = CoreSecondsOfProcessTree();
   }
 
   void PrintAccuracy(const Evaluation& evaluation) {
@@ -242,9 +280,7 @@ class Trainer {
         LoadCheckpoint(run_.folder.File(run_.state.stage_checkpoints[from]),
                        at::kFloat));
     const std::string folder = run_.folder.File("export");
-    std::error_code error;
-    std::filesystem::remove_all(folder, error);
-    PONDER_ASSIGN_OR_RETURN(FolderWriter writer, FolderWriter::Create(folder));
+    PONDER_ASSIGN_OR_RETURN(FolderWriter writer, FolderWriter::Replace(folder));
     PONDER_RETURN_IF_ERROR(WriteCheckpoint(writer.folder(), policy.files,
                                            policy.weights, at::kFloat));
     PONDER_RETURN_IF_ERROR(writer.Commit());
@@ -254,21 +290,12 @@ class Trainer {
   Run& run_;
   std::string newest_checkpoint_;
   bool from_grpo_ = false;
-  double earlier_seconds_ = 0;
 };
 
 }  // namespace
 
 absl::StatusOr<std::string> DryRun(const RunConfig& config) {
-  ModelConfig model;
-  if (config.policy().init() == PolicyConfig::RANDOM) {
-    model = ModelConfigOf(config.policy().architecture());
-  } else {
-    PONDER_ASSIGN_OR_RETURN(const PolicyFiles files,
-                            ReadPolicyFiles(config.policy().path()));
-    PONDER_ASSIGN_OR_RETURN(model,
-                            ConfigOfFiles(files, config.policy().path()));
-  }
+  PONDER_ASSIGN_OR_RETURN(const ModelConfig model, CheckInputs(config));
   if (config.learner().threads() > 0) {
     at::set_num_threads(config.learner().threads());
   }
@@ -277,7 +304,6 @@ absl::StatusOr<std::string> DryRun(const RunConfig& config) {
                         model.model_type, model.NumParameters());
   absl::StrAppend(&text, PlanMemory(config, model).Text(), "\n",
                   ExpectedStepTimes(config, model));
-  PONDER_RETURN_IF_ERROR(CheckMemory(config, model));
   return text;
 }
 
@@ -291,21 +317,30 @@ absl::Status Train(const RunConfig& config, const TrainOptions& options) {
       options.resume.empty()
           ? absl::StrCat(config.runs_dir(), "/", config.name())
           : options.resume;
+  if (options.resume.empty()) {
+    PONDER_RETURN_IF_ERROR(CheckInputs(config).status());
+  }
   absl::StatusOr<RunFolder> folder =
       options.resume.empty() ? RunFolder::Create(path) : RunFolder::Open(path);
   PONDER_RETURN_IF_ERROR(folder.status());
+  if (!options.resume.empty()) PONDER_RETURN_IF_ERROR(folder->Lock());
   Run run(config, *std::move(folder));
   if (config.learner().threads() > 0) {
     at::set_num_threads(config.learner().threads());
   }
   run.progress = Progress::OnStandardError();
   int64_t resumed_step = -1;
+  std::string restarted_stage;
   if (!options.resume.empty()) {
     absl::StatusOr<RunCheckpoint> checkpoint = run.folder.NewestCheckpoint();
     if (checkpoint.ok()) {
       PONDER_ASSIGN_OR_RETURN(run.state, RunState::FromJson(checkpoint->state));
       run.resumed_from = checkpoint->folder;
       resumed_step = run.state.step;
+      if (run.state.stage_step == 0 && run.state.stage < config.stage_size()) {
+        restarted_stage =
+            StageName(config.stage(static_cast<int>(run.state.stage)));
+      }
       run.progress->Print(absl::StrCat("going on from ", checkpoint->folder));
     } else {
       run.progress->Print(absl::StrCat("no complete checkpoint in ", path,
@@ -315,16 +350,15 @@ absl::Status Train(const RunConfig& config, const TrainOptions& options) {
     PONDER_RETURN_IF_ERROR(WriteFileAtomically(
         run.folder.File("config.textproto"), RunConfigToText(config)));
   }
-  if (config.policy().init() == PolicyConfig::RANDOM) {
-    PONDER_RETURN_IF_ERROR(
-        CheckMemory(config, ModelConfigOf(config.policy().architecture())));
-  }
+  run.run_start = absl::Now() - absl::Seconds(run.state.run_seconds);
+  run.stage_core_start =
+      CoreSecondsOfProcessTree() - run.state.stage_core_seconds;
   PONDER_RETURN_IF_ERROR(LoadPolicy(run));
-  PONDER_RETURN_IF_ERROR(CheckMemory(config, run.model));
   PONDER_RETURN_IF_ERROR(MakeTools(run));
   PONDER_RETURN_IF_ERROR(CheckDisk(run));
-  PONDER_ASSIGN_OR_RETURN(run.metrics,
-                          MetricsLog::Open(run.folder.path(), resumed_step));
+  PONDER_ASSIGN_OR_RETURN(
+      run.metrics,
+      MetricsLog::Open(run.folder.path(), resumed_step, restarted_stage));
   const absl::Status status = Trainer(run).RunStages();
   if (absl::IsCancelled(status)) {
     return absl::CancelledError(absl::StrCat(
