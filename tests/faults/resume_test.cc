@@ -39,11 +39,21 @@ class ResumeTest : public TinyRunTest {
   void WaitForStep(PonderProcess& process, const std::string& name,
                    const std::string& stage, size_t step) const {
     ASSERT_TRUE(WaitUntil([&] {
-      return !process.Running() ||
-             ReadMetrics(RunFolder(name), stage).size() >= step;
+      return !process.Running() || StepsDone(RunFolder(name), stage) >= step;
     }));
     ASSERT_TRUE(process.Running())
         << "it ended too early: " << process.StandardError();
+  }
+
+  // A long evaluation in the middle of GRPO and one behind it.
+  TinyConfig EvaluatedConfig(const std::string& name) const {
+    TinyConfig config =
+        Config(name, ColdStart(kColdSteps) + Grpo(8, "eval_every: 4", true));
+    config.more = absl::StrCat(
+        "checkpoint { every_steps: 0 }\neval_data { name: \"tiny\" path: \"",
+        config.data_path, "\" }\n");
+    config.eval_samples = 64;
+    return config;
   }
 
   // Starts the run and signals it once `stage` has done `step` steps.
@@ -55,6 +65,7 @@ class ResumeTest : public TinyRunTest {
     process.Signal(signal);
     const int code = process.Wait();
     error_ = process.StandardError();
+    SCOPED_TRACE(error_);
     EXPECT_NE(code, 0);
     EXPECT_NE(code, -1) << "it did not end";
     EXPECT_EQ(code == 128 + SIGKILL, signal == SIGKILL);
@@ -72,7 +83,10 @@ class ResumeTest : public TinyRunTest {
   // Same weights as the run that nobody disturbed, and each step logged once.
   void ExpectAsUndisturbed(const std::string& name,
                            const std::string& grpo_fields = "") {
-    const std::string whole = Run(LongConfig("whole", grpo_fields));
+    ExpectAsUndisturbed(name, LongConfig("whole", grpo_fields));
+  }
+  void ExpectAsUndisturbed(const std::string& name, const TinyConfig& config) {
+    const std::string whole = Run(config);
     EXPECT_TRUE(NewestWeights(RunFolder(name)) == NewestWeights(whole));
     EXPECT_EQ(Series(ReadMetrics(RunFolder(name)), "step"),
               Series(ReadMetrics(whole), "step"));
@@ -82,6 +96,8 @@ class ResumeTest : public TinyRunTest {
                 Series(ReadMetrics(whole, "grpo"), metric))
           << metric;
     }
+    EXPECT_EQ(Bytes(RunFolder(name) + "/samples/grpo.jsonl"),
+              Bytes(whole + "/samples/grpo.jsonl"));
     // The same counts: nothing is counted twice, nothing is lost.
     const Json got = ReadJson(RunFolder(name) + "/summary.json");
     const Json want = ReadJson(whole + "/summary.json");
@@ -90,6 +106,8 @@ class ResumeTest : public TinyRunTest {
       for (const char* field : {"name", "steps", "tokens", "samples"}) {
         EXPECT_EQ(got["stages"][i][field], want["stages"][i][field]) << field;
       }
+      EXPECT_EQ(got["stages"][i].value("accuracy", Json()),
+                want["stages"][i].value("accuracy", Json()));
     }
     EXPECT_THAT(HalfWritten(RunFolder(name)), IsEmpty());
   }
@@ -134,6 +152,78 @@ TEST_F(ResumeTest, InterruptedTwiceAndWithAReferencePolicy) {
   }
   Resume("stopped");
   ExpectAsUndisturbed("stopped", fields);
+}
+
+// All updates are done; what they made must not be lost.
+TEST_F(ResumeTest, InterruptedInTheEvaluationBehindAStage) {
+  Interrupt(EvaluatedConfig("stopped"), "grpo", 8, SIGINT);
+  ExpectHowToGoOn("stopped");
+  EXPECT_EQ(CheckpointSteps(RunFolder("stopped")).back(), kColdSteps + 8);
+  Resume("stopped");
+  ExpectAsUndisturbed("stopped", EvaluatedConfig("whole"));
+}
+
+TEST_F(ResumeTest, InterruptedInTheEvaluationWithinAStage) {
+  Interrupt(EvaluatedConfig("stopped"), "grpo", 4, SIGINT);
+  ExpectHowToGoOn("stopped");
+  EXPECT_EQ(CheckpointSteps(RunFolder("stopped")).back(), kColdSteps + 4);
+  Resume("stopped");
+  ExpectAsUndisturbed("stopped", EvaluatedConfig("whole"));
+}
+
+TEST_F(ResumeTest, KilledInTheEvaluationBehindAStage) {
+  Interrupt(EvaluatedConfig("killed"), "grpo", 8, SIGKILL);
+  Resume("killed");
+  ExpectAsUndisturbed("killed", EvaluatedConfig("whole"));
+}
+
+TEST_F(ResumeTest, KilledAgainAndAgain) {
+  Interrupt(LongConfig("killed"), "cold_start", 10, SIGKILL);
+  size_t steps = 10;
+  bool finished = false;
+  while (!finished) {
+    steps += 9;  // Every fourth step is saved, so it gets on.
+    PonderProcess process({"train", "--resume", RunFolder("killed")});
+    ASSERT_TRUE(WaitUntil([&] {
+      return !process.Running() ||
+             ReadMetrics(RunFolder("killed")).size() >= steps;
+    }));
+    finished = !process.Running();
+    if (finished) {
+      EXPECT_EQ(process.Wait(), 0);
+    }
+    process.Signal(SIGKILL);
+    process.Wait();
+    EXPECT_THAT(process.Leftovers(), IsEmpty());
+    ASSERT_LT(steps, 1000u) << process.StandardError();
+  }
+  ExpectAsUndisturbed("killed");
+}
+
+// Killed behind the last checkpoint, before the summary.
+TEST_F(ResumeTest, KilledAtTheVeryEnd) {
+  const std::string run = Run(LongConfig("killed"));
+  const Json summary = ReadJson(run + "/summary.json");
+  std::filesystem::remove(run + "/summary.json");
+  std::filesystem::remove_all(run + "/export");
+  Resume("killed");
+  const Json again = ReadJson(run + "/summary.json");
+  for (const char* field : {"run", "stages", "checkpoint", "export"}) {
+    EXPECT_EQ(again[field], summary[field]) << field;
+  }
+  EXPECT_TRUE(std::filesystem::exists(run + "/export/model.safetensors"));
+}
+
+TEST_F(ResumeTest, OnlyOneProcessRunsARun) {
+  PonderProcess process(Arguments(LongConfig("run")));
+  WaitForStep(process, "run", "cold_start", 3);
+  const PonderResult second =
+      RunPonder({"train", "--resume", RunFolder("run")});
+  EXPECT_NE(second.exit_code, 0);
+  EXPECT_THAT(second.err, HasSubstr(RunFolder("run")));
+  EXPECT_EQ(process.Wait(), 0) << process.StandardError();
+  EXPECT_THAT(Series(ReadMetrics(RunFolder("run")), "step"),
+              SizeIs(kColdSteps + kGrpoSteps));
 }
 
 TEST_F(ResumeTest, KilledInGrpo) {

@@ -30,8 +30,8 @@ constexpr absl::Duration kPollPeriod = absl::Milliseconds(3);
 constexpr absl::Duration kEndOfLeftovers = absl::Seconds(10);
 
 std::string ReadProc(pid_t pid, const std::string& file) {
-  std::ifstream in(absl::StrCat("/proc/", pid, "/", file), std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
+  // Empty where the process has just gone.
+  return ReadFile(absl::StrCat("/proc/", pid, "/", file)).value_or("");
 }
 
 std::string CommandLine(pid_t pid) {

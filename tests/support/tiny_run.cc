@@ -57,10 +57,11 @@ std::string ColdStart(int steps) {
 )");
 }
 
-std::string Grpo(int steps, const std::string& fields) {
+std::string Grpo(int steps, const std::string& fields, bool evaluate) {
   return absl::StrCat(R"(stage {
   name: "grpo"
-  evaluate: false
+  evaluate: )",
+                      evaluate ? "true" : "false", R"(
   grpo {
     steps: )",
                       steps, R"(
@@ -88,7 +89,7 @@ prompt {
 }
 learner { threads: 1 micro_batch_tokens: 1024 }
 rollout { threads_per_worker: 1 slots: 32 workers: )",
-                      workers, " }\neval { samples: 2 problems: 12 }\n",
+                      workers, " }\neval { samples: ", eval_samples, " }\n",
                       "data { name: \"tiny\" path: \"", data_path, "\" }\n",
                       more, "\n", stages);
 }
@@ -110,16 +111,22 @@ std::vector<Json> ReadMetrics(const std::string& run_folder,
   return lines;
 }
 
+size_t StepsDone(const std::string& run_folder, const std::string& stage) {
+  const std::vector<Json> lines = ReadMetrics(run_folder, stage);
+  return static_cast<size_t>(std::count_if(
+      lines.begin(), lines.end(),
+      [](const Json& line) { return line.contains("training/global_step"); }));
+}
+
 std::vector<double> Series(const std::vector<Json>& metrics,
                            const std::string& name) {
   std::vector<double> values;
   for (const Json& line : metrics) {
-    if (!line.contains(name) || !line[name].is_number()) {
-      ADD_FAILURE() << "no " << name << " in " << line.dump();
-      continue;
+    if (line.contains(name) && line[name].is_number()) {
+      values.push_back(line[name].get<double>());
     }
-    values.push_back(line[name].get<double>());
   }
+  EXPECT_FALSE(values.empty()) << "no line has " << name;
   return values;
 }
 

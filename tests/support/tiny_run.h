@@ -26,6 +26,7 @@ struct TinyConfig {
   int workers = 1;
   std::string policy;  // Further fields of policy {}; empty: random weights.
   std::string stages;
+  int eval_samples = 2;
   std::string more;  // Further top-level fields.
 
   std::string Text(const std::string& runs_dir) const;
@@ -36,13 +37,16 @@ std::string RandomPolicy();
 // A cold start that ends with about a third of the answers right.
 std::string ColdStart(int steps = 60);
 // GRPO that goes on from there; `fields` are further ones of the stage's.
-std::string Grpo(int steps, const std::string& fields = "");
+std::string Grpo(int steps, const std::string& fields = "",
+                 bool evaluate = false);
 
 // Lines of a run's metrics.jsonl that are whole, of the stage `stage` only
 // (empty: all).
 std::vector<Json> ReadMetrics(const std::string& run_folder,
                               const std::string& stage = "");
-// Of every step the metric `name`; a failure where a line lacks it.
+// Steps of the stage that were logged; evaluations are lines of their own.
+size_t StepsDone(const std::string& run_folder, const std::string& stage);
+// The metric `name` of the lines that have it; a failure if none has.
 std::vector<double> Series(const std::vector<Json>& metrics,
                            const std::string& name);
 Json ReadJson(const std::string& path);
