@@ -10,6 +10,7 @@
 #include "absl/time/clock.h"
 #include "base/grpc_status.h"
 #include "base/status_macros.h"
+#include "base/stop_signal.h"
 
 namespace ponder {
 namespace {
@@ -80,7 +81,7 @@ absl::StatusOr<GoldCheck> CheckGoldAnswers(RewardService::Stub* rewards,
   absl::Status broken;
   std::atomic<size_t> next = 0;
   const auto work = [&] {
-    for (size_t i; (i = next++) < rows.rows.size();) {
+    for (size_t i; !StopRequested() && (i = next++) < rows.rows.size();) {
       const DataRow& row = rows.rows[i];
       const std::string response = GoldResponse(row, run_solutions);
       absl::StatusOr<ScoredResponse> score;
@@ -107,6 +108,7 @@ absl::StatusOr<GoldCheck> CheckGoldAnswers(RewardService::Stub* rewards,
   for (int t = 0; t < kStreams; ++t) threads.emplace_back(work);
   for (std::thread& thread : threads) thread.join();
   PONDER_RETURN_IF_ERROR(broken);
+  if (StopRequested()) return absl::CancelledError("stopped");
   if (check.passed < check.checked) {
     check.status = absl::InvalidArgumentError(absl::StrCat(
         "data set ", rows.name, ": ", check.checked - check.passed, " of ",
