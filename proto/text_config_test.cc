@@ -216,8 +216,8 @@ TEST_F(TextConfigTest, StageRules) {
   EXPECT_THAT(Error(head + "stage { data {} }"),
               HasSubstr("stage[0].data.set: missing"));
   const std::string set = "stage { data { set { task: \"countdown\" ";
-  EXPECT_THAT(Error(head + set + "path: \"a\" held_out_count: 3 } } }"),
-              HasSubstr("held_out_path"));
+  EXPECT_THAT(Error(head + set + "path: \"a\" held_out_path: \"b\" } } }"),
+              HasSubstr("held_out_count"));
   EXPECT_THAT(Error(head + set + "path: \"a\" min_size: 3 max_size: 2 } } }"),
               HasSubstr("at least 3, which is min_size"));
   EXPECT_THAT(Error(head + set + "path: \"a\" thinking_share: 2 } } }"),
