@@ -111,5 +111,19 @@ TEST_F(ExactnessTest, TwoWorkersSampleAsOne) {
   ExpectTwins(one, Run(config));
 }
 
+// A stage that only looks at an older policy leaves the newest as it is.
+TEST_F(ExactnessTest, SamplingFromAnOlderPolicyKeepsTheNewest) {
+  const std::string run = Run(
+      Config("older", ColdStart() + Grpo(3) +
+                          "stage { name: \"look\" init_from: \"cold_start\" "
+                          "sample { prompts: 2 samples_per_prompt: 2 } }"));
+  EXPECT_EQ(CheckpointSteps(run).back(), 63);
+  EXPECT_FALSE(
+      Bytes(absl::StrCat(run, "/checkpoints/step_60/model.safetensors")) ==
+      NewestWeights(run));
+  EXPECT_TRUE(Bytes(absl::StrCat(run, "/export/model.safetensors")) ==
+              NewestWeights(run));
+}
+
 }  // namespace
 }  // namespace ponder
