@@ -9,6 +9,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "reward/boxes.h"
 #include "reward/math_answer.h"
 #include "reward/response_parts.h"
 
@@ -29,55 +30,6 @@ struct Extraction {
   absl::string_view rule;
   std::vector<absl::string_view> more;  // Boxes before it that belong to it.
 };
-
-struct Box {
-  size_t begin;  // Of the backslash.
-  size_t end;    // Behind the closing brace.
-  absl::string_view content;
-};
-
-// The box that starts at `begin` with its name's length, if it is closed.
-std::optional<Box> BoxAt(absl::string_view text, size_t begin, size_t name) {
-  size_t i = begin + name;
-  while (i < text.size() && text[i] == ' ') ++i;
-  if (i >= text.size()) return std::nullopt;
-  if (text[i] != '{') {
-    // \boxed 5
-    size_t end = i;
-    while (end < text.size() && (IsDigit(text[end]) || text[end] == '-')) ++end;
-    if (end == i) return std::nullopt;
-    return Box{begin, end, text.substr(i, end - i)};
-  }
-  int depth = 0;
-  for (size_t k = i; k < text.size(); ++k) {
-    if (text[k] == '\\') {
-      ++k;  // An escaped brace is no brace.
-    } else if (text[k] == '{') {
-      ++depth;
-    } else if (text[k] == '}' && --depth == 0) {
-      return Box{begin, k + 1, text.substr(i + 1, k - i - 1)};
-    }
-  }
-  return std::nullopt;
-}
-
-// The last closed box that ends before `limit`. Looks at no more than a few
-// starts, so that a text of nothing but "\boxed{" costs no square of its size.
-std::optional<Box> LastBox(absl::string_view text) {
-  constexpr int kMaxStarts = 16;
-  size_t from = text.size();
-  for (int start = 0; start < kMaxStarts; ++start) {
-    const size_t boxed = text.substr(0, from).rfind("\\boxed");
-    const size_t fbox = text.substr(0, from).rfind("\\fbox");
-    if (boxed == kNone && fbox == kNone) break;
-    const bool is_fbox = boxed == kNone || (fbox != kNone && fbox > boxed);
-    const size_t begin = is_fbox ? fbox : boxed;
-    const std::optional<Box> box = BoxAt(text, begin, is_fbox ? 5 : 6);
-    if (box.has_value()) return box;
-    from = begin;
-  }
-  return std::nullopt;
-}
 
 // "5} \text{ and } \boxed{6": what may stand between boxes of one answer.
 bool IsConnector(absl::string_view text) {
@@ -107,16 +59,6 @@ std::optional<Extraction> FromBoxes(absl::string_view text) {
     begin = before->begin;
   }
   return extraction;
-}
-
-// What stands in the last <answer>...</answer>.
-std::optional<absl::string_view> AnswerTag(absl::string_view text) {
-  constexpr absl::string_view kOpen = "<answer>";
-  const size_t close = text.rfind("</answer>");
-  if (close == kNone) return std::nullopt;
-  const size_t open = text.substr(0, close).rfind(kOpen);
-  if (open == kNone) return std::nullopt;
-  return text.substr(open + kOpen.size(), close - open - kOpen.size());
 }
 
 // Up to the end of the line.

@@ -3,11 +3,13 @@
 #include <cmath>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "base/status_macros.h"
+#include "reward/countdown_verifier.h"
 #include "reward/format_verifier.h"
 #include "reward/math_verifier.h"
 #include "reward/response_parts.h"
@@ -87,6 +89,58 @@ Verified VerifyMathResponse(const Problem& problem,
   return verified;
 }
 
+// The row's column; null if it has none.
+const Value* Column(const Problem& problem, absl::string_view name) {
+  for (const Field& field : problem.row().fields()) {
+    if (field.name() == name) return &field.value();
+  }
+  return nullptr;
+}
+
+// Reads columns `target` and `numbers` (or `nums`) of the row.
+Verified VerifyCountdownResponse(const Problem& problem,
+                                 const ResponseToScore& response) {
+  Verified verified;
+  verified.accuracy = UNSCORABLE;
+  const Value* target = Column(problem, "target");
+  if (target == nullptr || !target->has_int_value()) {
+    verified.reason = "the row has no column target with an integer";
+    return verified;
+  }
+  const Value* list = Column(problem, "numbers");
+  if (list == nullptr) list = Column(problem, "nums");
+  std::vector<int64_t> numbers;
+  bool whole = list != nullptr && list->has_list();
+  if (whole) {
+    for (const Value& value : list->list().values()) {
+      whole &= value.has_int_value();
+      numbers.push_back(value.int_value());
+    }
+  }
+  if (!whole) {
+    verified.reason = "the row has no column numbers with a list of integers";
+    return verified;
+  }
+  CountdownResult countdown = VerifyCountdown(
+      target->int_value(), numbers, response.text(), response.thought_opened());
+  if (countdown.verdict != CountdownVerdict::kUnscorable) {
+    verified.accuracy =
+        FromBool(countdown.verdict == CountdownVerdict::kCorrect);
+  }
+  verified.flexible_correct = verified.accuracy == CORRECT;
+  verified.extracted = std::move(countdown.extracted);
+  verified.reason = std::move(countdown.reason);
+  return verified;
+}
+
+// Of the verifiers that run no program.
+Verified VerifyTextResponse(const Problem& problem,
+                            const ResponseToScore& response) {
+  return problem.verifier() == "countdown"
+             ? VerifyCountdownResponse(problem, response)
+             : VerifyMathResponse(problem, response);
+}
+
 absl::StatusOr<Verified> VerifyCodeResponse(CodeVerifier& verifier,
                                             const Problem& problem,
                                             const ResponseToScore& response,
@@ -120,10 +174,11 @@ absl::StatusOr<Verified> VerifyCodeResponse(CodeVerifier& verifier,
 }  // namespace
 
 absl::Status ValidateProblem(const Problem& problem) {
-  if (problem.verifier() != "math" && problem.verifier() != "code") {
+  if (problem.verifier() != "math" && problem.verifier() != "code" &&
+      problem.verifier() != "countdown") {
     return absl::InvalidArgumentError(
         absl::StrCat("problem ", problem.id(), ": verifier: got \"",
-                     problem.verifier(), "\", wanted math or code"));
+                     problem.verifier(), "\", wanted math, code or countdown"));
   }
   if (problem.verifier() == "code" && problem.tests().visible().empty() &&
       problem.tests().hidden().empty()) {
@@ -160,12 +215,12 @@ absl::StatusOr<ScoredResponse> Scorer::Score(const Problem& problem,
   if (response.truncated()) {
     verified.reason = "the response ended at the token limit";
     // A bad gold is one whatever the response is.
-    if (problem.verifier() == "math" &&
-        VerifyMathResponse(problem, ResponseToScore()).accuracy == UNSCORABLE) {
+    if (problem.verifier() != "code" &&
+        VerifyTextResponse(problem, ResponseToScore()).accuracy == UNSCORABLE) {
       verified.accuracy = UNSCORABLE;
     }
-  } else if (problem.verifier() == "math") {
-    verified = VerifyMathResponse(problem, response);
+  } else if (problem.verifier() != "code") {
+    verified = VerifyTextResponse(problem, response);
   } else if (code_ == nullptr) {
     return absl::FailedPreconditionError(why_no_pool_);
   } else {

@@ -3,6 +3,7 @@
 #include <limits>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
@@ -109,7 +110,7 @@ TEST(ScorerTest, RefusesWhatItDoesNotKnow) {
   Problem problem = MathProblem("6");
   problem.set_verifier("maths");
   EXPECT_THAT(message(problem),
-              HasSubstr("got \"maths\", wanted math or code"));
+              HasSubstr("got \"maths\", wanted math, code or countdown"));
   problem = MathProblem("6");
   AddComponent("style", 1, &problem);
   EXPECT_THAT(message(problem), HasSubstr("component: got \"style\""));
@@ -217,6 +218,53 @@ TEST_F(CodeScorerTest, BadTestsAreUnscorable) {
   const ScoredResponse scored = ScoreCode("def add(a, b): return a + b");
   EXPECT_EQ(scored.verdict(), UNSCORABLE);
   EXPECT_FALSE(scored.has_reward());
+}
+
+Problem CountdownProblem(const std::vector<int64_t>& numbers) {
+  Problem problem;
+  problem.set_id("p");
+  problem.set_verifier("countdown");
+  problem.set_answer("24");
+  Field* target = problem.mutable_row()->add_fields();
+  target->set_name("target");
+  target->mutable_value()->set_int_value(24);
+  Field* list = problem.mutable_row()->add_fields();
+  list->set_name("numbers");
+  for (const int64_t number : numbers) {
+    list->mutable_value()->mutable_list()->add_values()->set_int_value(number);
+  }
+  return problem;
+}
+
+TEST(ScorerTest, CountdownReadsTheRowsColumns) {
+  const Problem problem = CountdownProblem({4, 6});
+  const ScoredResponse right = Score(problem, Response("\\boxed{6*4}"));
+  EXPECT_EQ(right.verdict(), CORRECT);
+  EXPECT_EQ(right.reward(), 1);
+  EXPECT_EQ(right.extracted(), "6*4");
+  const ScoredResponse wrong = Score(problem, Response("\\boxed{24}"));
+  EXPECT_EQ(wrong.verdict(), WRONG);
+  EXPECT_EQ(wrong.reward(), 0);
+  EXPECT_THAT(wrong.reason(), HasSubstr("it uses 24"));
+}
+
+TEST(ScorerTest, CountdownRowThatIsNoneIsUnscorable) {
+  for (const char* lost : {"target", "numbers"}) {
+    Problem problem = CountdownProblem({4, 6});
+    for (Field& field : *problem.mutable_row()->mutable_fields()) {
+      if (field.name() == lost) field.mutable_value()->set_string_value("4, 6");
+    }
+    ResponseToScore response = Response("\\boxed{6*4}");
+    for (const bool truncated : {false, true}) {
+      response.set_truncated(truncated);
+      const ScoredResponse scored = Score(problem, response);
+      EXPECT_EQ(scored.verdict(), UNSCORABLE);
+      EXPECT_FALSE(scored.has_reward());
+      if (!truncated) {
+        EXPECT_THAT(scored.reason(), HasSubstr(lost));
+      }
+    }
+  }
 }
 
 }  // namespace

@@ -28,7 +28,8 @@ struct GoldCheck {
 };
 
 // Scores the gold answer of each row as if it were a response: as it is where
-// it marks its answer (#### or \boxed), else in a box. Rows without a gold
+// it marks its answer (#### or \boxed), else in a box; of countdown its
+// response, or without one whether it can be scored. Rows without a gold
 // answer are checked by their response if `run_solutions` (code is then run),
 // else skipped.
 absl::StatusOr<GoldCheck> CheckGoldAnswers(RewardService::Stub* rewards,

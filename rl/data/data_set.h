@@ -32,7 +32,7 @@ struct DataRow {
   // included; empty where the prompt is a text.
   std::vector<ChatMessage> messages;
   std::string answer;    // Gold answer, as text; may be empty.
-  std::string verifier;  // "math" or "code", or what the row or set names.
+  std::string verifier;  // "math", "code", or what the row or set names.
   TestSuite tests;       // `kind` is empty if there are none.
   std::string response;  // Written-out solution for fine-tuning; may be empty.
   std::string text;      // Text to learn as a whole; may be empty.

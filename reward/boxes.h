@@ -1,0 +1,29 @@
+// The forms in which a response declares its answer: \boxed{} and <answer>
+// tags.
+
+#ifndef PONDER_REWARD_BOXES_H_
+#define PONDER_REWARD_BOXES_H_
+
+#include <cstddef>
+#include <optional>
+
+#include "absl/strings/string_view.h"
+
+namespace ponder {
+
+struct Box {
+  size_t begin;  // Of the backslash.
+  size_t end;    // Behind the closing brace.
+  absl::string_view content;
+};
+
+// The last \boxed{} or \fbox{} that is closed. Looks at no more than a few
+// starts, so that a text of nothing but "\boxed{" costs no square of its size.
+std::optional<Box> LastBox(absl::string_view text);
+
+// What stands in the last <answer>...</answer>.
+std::optional<absl::string_view> AnswerTag(absl::string_view text);
+
+}  // namespace ponder
+
+#endif  // PONDER_REWARD_BOXES_H_
