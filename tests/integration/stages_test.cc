@@ -1,0 +1,273 @@
+// Stages and options of a run, by what they leave behind.
+
+#include <filesystem>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/support/ponder_process.h"
+#include "tests/support/tiny_run.h"
+
+namespace ponder {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::Contains;
+using ::testing::Each;
+using ::testing::ElementsAre;
+using ::testing::Ge;
+using ::testing::Gt;
+using ::testing::HasSubstr;
+using ::testing::Le;
+using ::testing::Lt;
+using ::testing::Not;
+using ::testing::SizeIs;
+
+class StagesTest : public TinyRunTest {
+ protected:
+  std::string EvalData() const {
+    return absl::StrCat("eval_data { name: \"tiny\" path: \"",
+                        folder_.File("tiny.jsonl"), "\" }\n");
+  }
+
+  static std::vector<Json> JsonLines(const std::string& path) {
+    std::vector<Json> lines;
+    for (const absl::string_view line :
+         absl::StrSplit(Bytes(path), '\n', absl::SkipEmpty())) {
+      lines.push_back(Json::parse(line.begin(), line.end(), nullptr,
+                                  /*allow_exceptions=*/false));
+    }
+    return lines;
+  }
+
+  static std::string StartWeights(const std::string& run) {
+    return Bytes(run + "/checkpoints/step_60/model.safetensors");
+  }
+};
+
+TEST_F(StagesTest, TwoUpdatesAStep) {
+  const std::string one = Run(Config("one", ColdStart() + Grpo(4)));
+  const std::string two =
+      Run(Config("two", ColdStart() + Grpo(4, "updates_per_step: 2")));
+  // The first samples are the same, what is made of them is not.
+  EXPECT_EQ(Series(ReadMetrics(one, "grpo"), "critic/rewards/mean")[0],
+            Series(ReadMetrics(two, "grpo"), "critic/rewards/mean")[0]);
+  EXPECT_FALSE(NewestWeights(one) == NewestWeights(two));
+  EXPECT_THAT(Series(ReadMetrics(two, "grpo"), "rollout_corr/max_abs_diff"),
+              ElementsAre(0, 0, 0, 0));
+}
+
+TEST_F(StagesTest, KlToTheStagesFirstPolicy) {
+  const std::string run =
+      Run(Config("kl", ColdStart() + Grpo(5, "kl_coef: 0.5")));
+  const std::vector<double> kl =
+      Series(ReadMetrics(run, "grpo"), "actor/kl_loss");
+  ASSERT_THAT(kl, SizeIs(5));
+  EXPECT_EQ(kl[0], 0);
+  EXPECT_THAT(kl, Each(Ge(0)));
+  EXPECT_GT(kl.back(), 0);
+}
+
+// Every response is cut at the limit: wrong without the option, and then a
+// group has no spread; left out with it. Neither says which way to go.
+TEST_F(StagesTest, TruncatedSamplesAreMasked) {
+  for (const bool mask : {false, true}) {
+    TinyConfig config = Config(
+        mask ? "masked" : "counted",
+        ColdStart() + Grpo(3, absl::StrCat("optimizer { learning_rate: 1e-3 "
+                                           "weight_decay: 0 } mask_truncated: ",
+                                           mask ? "true" : "false")));
+    std::vector<std::string> arguments = Arguments(config);
+    arguments.insert(arguments.end(),
+                     {"--set", "prompt.max_response_tokens=4"});
+    const PonderResult result = RunPonder(arguments);
+    ASSERT_EQ(result.exit_code, 0) << result.err;
+    const std::string run = RunFolder(config.name);
+    EXPECT_TRUE(StartWeights(run) == NewestWeights(run));
+    const std::vector<Json> metrics = ReadMetrics(run, "grpo");
+    EXPECT_THAT(Series(metrics, "response_length/clip_ratio"),
+                ElementsAre(1, 1, 1));
+    EXPECT_THAT(Series(metrics, "reward/correct_frac"), ElementsAre(0, 0, 0));
+    EXPECT_THAT(Series(metrics, "actor/pg_loss"), ElementsAre(0, 0, 0));
+  }
+}
+
+// Some are cut, some are not: those that are not still teach.
+TEST_F(StagesTest, SomeTruncatedSamplesAreMasked) {
+  TinyConfig config =
+      Config("masked", ColdStart(25) + Grpo(4, "mask_truncated: true"));
+  std::vector<std::string> arguments = Arguments(config);
+  arguments.insert(arguments.end(), {"--set", "prompt.max_response_tokens=10"});
+  const PonderResult result = RunPonder(arguments);
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  const std::vector<Json> metrics = ReadMetrics(RunFolder("masked"), "grpo");
+  EXPECT_THAT(Series(metrics, "response_length/clip_ratio"),
+              Contains(AllOf(Gt(0), Lt(1))));
+  EXPECT_THAT(Series(metrics, "rollout_corr/max_abs_diff"), Each(0));
+  EXPECT_THAT(Series(metrics, "actor/grad_norm"), Contains(Gt(0)));
+}
+
+TEST_F(StagesTest, EvaluatesAtStepZeroAndEverySoManySteps) {
+  TinyConfig config =
+      Config("run", ColdStart() + Grpo(5, "eval_every: 2", /*evaluate=*/true));
+  config.more = EvalData();
+  const std::string run = Run(config);
+  std::vector<int> steps;
+  for (const Json& line : ReadMetrics(run, "grpo")) {
+    if (!line.contains("val-core/tiny/acc_strict")) continue;
+    steps.push_back(line["step"].get<int>());
+    EXPECT_THAT(line["val-core/tiny/avg@2"].get<double>(), AllOf(Ge(0), Le(1)));
+  }
+  EXPECT_THAT(steps, ElementsAre(60, 62, 64, 65));
+}
+
+TEST_F(StagesTest, SampleStage) {
+  const std::string run = Run(Config("run", absl::StrCat(ColdStart(), R"(
+stage {
+  name: "samples"
+  sample { prompts: 7 samples_per_prompt: 3 path: "$RUN/samples/out.jsonl" }
+}
+)")));
+  const std::vector<Json> lines = JsonLines(run + "/samples/out.jsonl");
+  ASSERT_THAT(lines, SizeIs(21));
+  std::set<std::string> ids;
+  for (const Json& line : lines) {
+    ids.insert(line["id"].get<std::string>());
+    EXPECT_THAT(line["prompt"].get<std::string>(), HasSubstr("pick "));
+    const bool right = line["verdict"] == "CORRECT";
+    EXPECT_EQ(line["reward"], right ? 1.0 : 0.0);
+    EXPECT_EQ(line.value("finish_reason", ""),
+              line["tokens"] == 14 ? "length" : "stop");
+  }
+  EXPECT_THAT(ids, SizeIs(21));
+}
+
+TEST_F(StagesTest, ExportLoadsAgainWithTheSameAccuracy) {
+  TinyConfig first =
+      Config("first", ColdStart() + Grpo(4, "", /*evaluate=*/true));
+  first.more = EvalData();
+  first.eval_samples = 4;
+  const Json summary = ReadJson(Run(first) + "/summary.json");
+
+  TinyConfig second = Config("second", "stage { eval {} }\n");
+  second.more = EvalData();
+  second.eval_samples = 4;
+  second.policy = absl::StrCat("path: \"", RunFolder("first"), "/export\"");
+  const Json again = ReadJson(Run(second) + "/summary.json");
+  EXPECT_EQ(again["stages"][0]["accuracy"], summary["stages"][1]["accuracy"]);
+  EXPECT_EQ(again["stages"][0]["kind"], "eval");
+
+  EXPECT_TRUE(Bytes(RunFolder("first") + "/export/model.safetensors") ==
+              NewestWeights(RunFolder("first")));
+}
+
+TEST_F(StagesTest, SummaryHasWhatIsPromised) {
+  TinyConfig config =
+      Config("run", ColdStart() + Grpo(2, "", /*evaluate=*/true));
+  config.more = EvalData();
+  config.eval_samples = 3;
+  const std::string run = Run(config);
+  const Json summary = ReadJson(run + "/summary.json");
+  ASSERT_THAT(summary["stages"], SizeIs(2));
+  EXPECT_EQ(summary["stages"][0]["name"], "cold_start");
+  EXPECT_EQ(summary["stages"][0]["kind"], "sft");
+  const Json& stage = summary["stages"][1];
+  EXPECT_EQ(stage["name"], "grpo");
+  EXPECT_EQ(stage["kind"], "grpo");
+  for (const char* field : {"seconds", "tokens", "cost", "response_length"}) {
+    EXPECT_GT(stage[field].get<double>(), 0) << field;
+  }
+  for (const char* field : {"greedy", "avg@3", "pass@3"}) {
+    EXPECT_THAT(stage["accuracy"]["tiny"][field].get<double>(),
+                AllOf(Ge(0), Le(1)))
+        << field;
+  }
+  EXPECT_GT(summary["seconds"]["total"].get<double>(),
+            stage["seconds"].get<double>());
+  EXPECT_TRUE(std::filesystem::exists(
+      absl::StrCat(summary["checkpoint"].get<std::string>(), "/config.json")));
+  // 2 steps of 6 prompts with 4 samples.
+  EXPECT_EQ(stage["samples"], 48);
+  for (const char* file : {"config.textproto", "metrics.jsonl",
+                           "samples/grpo.jsonl", "logs/reward_server.log",
+                           "logs/worker_1.log", "checkpoints/step_62/MANIFEST",
+                           "export/config.json", "export/tokenizer.json"}) {
+    EXPECT_TRUE(std::filesystem::exists(absl::StrCat(run, "/", file))) << file;
+  }
+}
+
+TEST_F(StagesTest, ExistingRunIsRefused) {
+  const TinyConfig config = Config("run", ColdStart(2));
+  const std::string run = Run(config);
+  const std::string summary = Bytes(run + "/summary.json");
+  const PonderResult again = RunPonder(Arguments(config));
+  EXPECT_GT(again.exit_code, 0);
+  EXPECT_THAT(again.err, AllOf(HasSubstr(run), HasSubstr("--resume")));
+  EXPECT_EQ(Bytes(run + "/summary.json"), summary);
+}
+
+TEST_F(StagesTest, DryRunPlansAndWritesNothing) {
+  const TinyConfig config = Config("run", ColdStart() + Grpo(2));
+  std::vector<std::string> arguments = Arguments(config);
+  arguments.push_back("--dry-run");
+  const PonderResult result = RunPonder(arguments);
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_THAT(result.out,
+              AllOf(HasSubstr("learning_rate"), HasSubstr("28960 parameters"),
+                    HasSubstr("GiB"), HasSubstr("step")));
+  EXPECT_FALSE(std::filesystem::exists(RunFolder("run")));
+}
+
+// The same rows under the names that other trainers use.
+TEST_F(StagesTest, FieldNamesOfOtherTrainers) {
+  struct Names {
+    const char* trainer;
+    const char* row;  // ID and ANSWER are put in.
+  };
+  const Names all[] = {
+      {"trl", R"({"prompt": "pick ID", "completion": "\\boxed{ANSWER}",)"
+              R"( "ground_truth": "ANSWER"})"},
+      {"trl_messages",
+       R"({"prompt": [{"role": "user", "content": "pick ID"}], "completion":)"
+       R"( [{"role": "assistant", "content": "\\boxed{ANSWER}"}],)"
+       R"( "solution": "\\boxed{ANSWER}"})"},
+      {"verl",
+       R"({"data_source": "tiny", "prompt": [{"role": "user", "content":)"
+       R"( "pick ID"}], "ability": "math", "reward_model": {"style": "rule",)"
+       R"( "ground_truth": "ANSWER"}, "extra_info": {"index": ID},)"
+       R"( "response": "\\boxed{ANSWER}"})"},
+      {"gsm8k", R"({"question": "pick ID", "answer": "It is.\n#### ANSWER"})"},
+  };
+  for (const Names& names : all) {
+    std::string rows;
+    for (int i = 0; i < 12; ++i) {
+      std::string row = names.row;
+      for (const auto& [from, to] :
+           {std::pair<std::string, int>{"ID", i}, {"ANSWER", 1 + i % 3}}) {
+        for (size_t at = row.find(from); at != std::string::npos;
+             at = row.find(from)) {
+          row.replace(at, from.size(), absl::StrCat(to));
+        }
+      }
+      absl::StrAppend(&rows, row, "\n");
+    }
+    TinyConfig config = Config(names.trainer, ColdStart(8) + Grpo(1));
+    config.data_path =
+        folder_.Write(absl::StrCat(names.trainer, ".jsonl"), rows);
+    std::vector<std::string> arguments = Arguments(config);
+    arguments.insert(arguments.end(),
+                     {"--set", "prompt.max_response_tokens=24"});
+    const PonderResult result = RunPonder(arguments);
+    EXPECT_EQ(result.exit_code, 0) << names.trainer << ": " << result.err;
+    EXPECT_THAT(result.err, AllOf(HasSubstr("12 of 12 score 1"),
+                                  HasSubstr("pick 0\n"), Not(HasSubstr("[{"))))
+        << names.trainer;
+  }
+}
+
+}  // namespace
+}  // namespace ponder
