@@ -1,5 +1,6 @@
 #include "rollout/engine.h"
 
+#include <cstring>
 #include <map>
 #include <string>
 #include <utility>
@@ -7,6 +8,8 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "policy/checkpoint.h"
+#include "policy/files/safetensors.h"
 #include "policy/ops.h"
 #include "policy/text/byte_tokenizer.h"
 
@@ -194,6 +197,50 @@ INSTANTIATE_TEST_SUITE_P(Types, EngineTest,
                            return std::string(param_info.param == at::kFloat
                                                   ? "float32"
                                                   : "bfloat16");
+                         });
+
+// Greedy continuations by transformers, made by tests/parity/make_models.py.
+class GreedyParityTest : public ::testing::TestWithParam<const char*> {};
+
+TEST_P(GreedyParityTest, ContinuationsMatchTransformers) {
+  const std::string folder =
+      std::string("tests/parity/golden/models/") + GetParam();
+  auto checkpoint = LoadCheckpoint(folder, at::kFloat);
+  ASSERT_TRUE(checkpoint.ok()) << checkpoint.status();
+  const auto reference =
+      *SafetensorsFile::Open(folder + "/reference.safetensors");
+  const auto read = [&](const char* name) {
+    const TensorInfo* info = reference->Find(name);
+    EXPECT_NE(info, nullptr) << name;
+    std::vector<int64_t> wide(info->num_bytes / 8);
+    std::memcpy(wide.data(), info->bytes, info->num_bytes);
+    return std::vector<int32_t>(wide.begin(), wide.end());
+  };
+  const std::vector<int32_t> want = read("greedy_ids");
+  ASSERT_EQ(want.size(), 20u);
+
+  Engine engine({}, /*tokenizer=*/nullptr);
+  engine.SetPolicy(*Decoder::Create(checkpoint->config, checkpoint->weights,
+                                    at::kFloat, 200));
+  GenerationRequest request;
+  request.group_id = "greedy";
+  request.prompt_ids = read("input_ids");
+  request.samples = {{/*key=*/0, /*temperature=*/0.0, /*top_k=*/0,
+                      /*top_p=*/1.0}};
+  request.max_response_tokens = static_cast<int32_t>(want.size());
+  ASSERT_TRUE(engine.Add(std::move(request)).ok());
+  std::vector<int32_t> got;
+  while (!engine.idle()) {
+    engine.Step([&](GeneratedSample sample) { got = sample.response_ids; });
+  }
+  EXPECT_EQ(got, want);
+}
+
+INSTANTIATE_TEST_SUITE_P(Golden, GreedyParityTest,
+                         ::testing::Values("llama", "llama_linear", "llama31",
+                                           "qwen2", "qwen2_yarn", "qwen3"),
+                         [](const auto& param_info) {
+                           return std::string(param_info.param);
                          });
 
 }  // namespace
