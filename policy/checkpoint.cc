@@ -136,6 +136,12 @@ absl::StatusOr<Checkpoint> LoadCheckpoint(const std::string& folder,
     }
     checkpoint.weights[info.name] = CopyTensor(info, stored, dtype);
   }
+  const absl::Status status =
+      CheckTensors(checkpoint.config, checkpoint.weights);
+  if (!status.ok()) {
+    return absl::Status(status.code(),
+                        absl::StrCat(folder, ": ", status.message()));
+  }
   return checkpoint;
 }
 

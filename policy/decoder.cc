@@ -14,6 +14,7 @@
 #include "absl/strings/str_join.h"
 #include "base/check.h"
 #include "base/philox.h"
+#include "base/status_macros.h"
 #include "torch/csrc/autograd/autograd.h"
 #include "torch/csrc/autograd/custom_function.h"
 
@@ -145,20 +146,7 @@ TensorMap RandomWeights(const ModelConfig& config, double embedding_std,
   return weights;
 }
 
-absl::StatusOr<std::shared_ptr<const Decoder>> Decoder::Create(
-    const ModelConfig& config, TensorMap weights, at::ScalarType dtype,
-    int64_t max_tokens) {
-  if (dtype != at::kFloat && dtype != at::kBFloat16) {
-    return absl::InvalidArgumentError(
-        "a policy computes in float32 or bfloat16");
-  }
-  if (max_tokens > config.max_position_embeddings) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "prompt and response may take ", max_tokens,
-        " tokens together, the policy's max_position_embeddings is ",
-        config.max_position_embeddings,
-        "; lower prompt.max_prompt_tokens or prompt.max_response_tokens"));
-  }
+absl::Status CheckTensors(const ModelConfig& config, const TensorMap& weights) {
   const auto shapes = TensorShapes(config);
   for (const auto& [name, shape] : shapes) {
     const auto it = weights.find(name);
@@ -180,6 +168,24 @@ absl::StatusOr<std::shared_ptr<const Decoder>> Decoder::Create(
           config.model_type, " does not know"));
     }
   }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::shared_ptr<const Decoder>> Decoder::Create(
+    const ModelConfig& config, TensorMap weights, at::ScalarType dtype,
+    int64_t max_tokens) {
+  if (dtype != at::kFloat && dtype != at::kBFloat16) {
+    return absl::InvalidArgumentError(
+        "a policy computes in float32 or bfloat16");
+  }
+  if (max_tokens > config.max_position_embeddings) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "prompt and response may take ", max_tokens,
+        " tokens together, the policy's max_position_embeddings is ",
+        config.max_position_embeddings,
+        "; lower prompt.max_prompt_tokens or prompt.max_response_tokens"));
+  }
+  PONDER_RETURN_IF_ERROR(CheckTensors(config, weights));
   return std::shared_ptr<const Decoder>(
       new Decoder(config, std::move(weights), dtype, max_tokens));
 }

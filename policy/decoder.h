@@ -40,14 +40,17 @@ using AttentionFn =
     std::function<at::Tensor(int64_t layer, const at::Tensor& q,
                              const at::Tensor& k, const at::Tensor& v)>;
 
+// INVALID_ARGUMENT names the first tensor that is missing, unknown to the
+// architecture or of a wrong shape.
+absl::Status CheckTensors(const ModelConfig& config, const TensorMap& weights);
+
 // Weights and how to apply them. Thread-safe while nobody writes the weights.
 class Decoder {
  public:
-  // Checks that `weights` has exactly the tensors of `config`, each with its
-  // shape; INVALID_ARGUMENT names the first that is missing, unknown or wrong.
-  // The tensors are shared, not copied. Activations have type `dtype` (float32
-  // or bfloat16); weights of another type are cast where they are used.
-  // Sequences have at most max_tokens tokens.
+  // Checks the tensors as CheckTensors() does. They are shared, not copied.
+  // Activations have type `dtype` (float32 or bfloat16); weights of another
+  // type are cast where they are used. Sequences have at most max_tokens
+  // tokens.
   static absl::StatusOr<std::shared_ptr<const Decoder>> Create(
       const ModelConfig& config, TensorMap weights, at::ScalarType dtype,
       int64_t max_tokens);

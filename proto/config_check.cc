@@ -1,5 +1,6 @@
 #include "proto/config_check.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <set>
@@ -213,6 +214,31 @@ void CheckReward(const RewardConfig& reward, Checker& check) {
   check.Above("reward", "timeout_seconds", reward.timeout_seconds(), 0);
 }
 
+// The largest group of samples of one prompt that a stage or an evaluation asks
+// for.
+int64_t LargestGroup(const RunConfig& config) {
+  int64_t largest = 1;
+  if (!config.eval_data().empty()) largest += config.eval().samples();
+  for (const Stage& stage : config.stage()) {
+    largest = std::max<int64_t>(
+        {largest, stage.has_grpo() ? stage.grpo().samples_per_prompt() : 1,
+         stage.has_sample() ? stage.sample().samples_per_prompt() : 1});
+  }
+  return largest;
+}
+
+// Tokens of cache that a group may take: one prompt, a response for each
+// sample, in blocks of which each sample has its own last ones.
+int64_t CacheTokensOfGroup(const RunConfig& config) {
+  constexpr int64_t kBlock = 16;
+  const auto blocks = [](int64_t tokens) {
+    return (tokens + kBlock - 1) / kBlock;
+  };
+  return kBlock * (blocks(config.prompt().max_prompt_tokens()) +
+                   LargestGroup(config) *
+                       (blocks(config.prompt().max_response_tokens()) + 1));
+}
+
 void CheckRollout(const RunConfig& config, Checker& check) {
   const RolloutConfig& rollout = config.rollout();
   check.AtLeast("rollout", "workers", rollout.workers(), 0);
@@ -223,13 +249,12 @@ void CheckRollout(const RunConfig& config, Checker& check) {
   check.AtLeast("rollout", "threads_per_worker", rollout.threads_per_worker(),
                 0);
   check.AtLeast("rollout", "slots", rollout.slots(), 1);
-  const int64_t longest = int64_t{config.prompt().max_prompt_tokens()} +
-                          config.prompt().max_response_tokens();
+  const int64_t group = CacheTokensOfGroup(config);
   check.Require(
-      rollout.kv_cache_tokens() == 0 || rollout.kv_cache_tokens() >= longest,
+      rollout.kv_cache_tokens() == 0 || rollout.kv_cache_tokens() >= group,
       "rollout", "kv_cache_tokens", absl::StrCat(rollout.kv_cache_tokens()),
-      absl::StrCat("wanted 0 or at least ", longest,
-                   ", the longest prompt and response together"));
+      absl::StrCat("wanted 0 or at least ", group, ", the longest prompt and ",
+                   LargestGroup(config), " of the longest responses to it"));
   check.Above("rollout", "lease_seconds", rollout.lease_seconds(), 0);
   check.Above("rollout", "worker_timeout_seconds",
               rollout.worker_timeout_seconds(), 0);

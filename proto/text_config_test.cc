@@ -185,7 +185,7 @@ TEST_F(TextConfigTest, RulesForEveryNumber) {
       {"reward.sandbox.cpu_seconds=0", "more than 0"},
       {"rollout.workers=0", "rollout.listen"},
       {"rollout.slots=0", "at least 1"},
-      {"rollout.kv_cache_tokens=100", "0 or at least 2048"},
+      {"rollout.kv_cache_tokens=100", "9 of the longest responses"},
       {"learner.micro_batch_tokens=0", "at least 1"},
       {"checkpoint.keep_last=0", "at least 1"},
       {"health.max_clip_ratio=1.5", "wanted 0 to 1"},

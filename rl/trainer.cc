@@ -98,6 +98,15 @@ absl::StatusOr<ModelConfig> CheckInputs(const RunConfig& config) {
     PONDER_ASSIGN_OR_RETURN(model,
                             ConfigOfFiles(files, config.policy().path()));
   }
+  const PromptConfig& prompt = config.prompt();
+  const int64_t tokens =
+      int64_t{prompt.max_prompt_tokens()} + prompt.max_response_tokens();
+  if (tokens > model.max_position_embeddings) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "prompt.max_prompt_tokens and prompt.max_response_tokens are ", tokens,
+        " together, the policy's max_position_embeddings is ",
+        model.max_position_embeddings));
+  }
   PONDER_RETURN_IF_ERROR(CheckMemory(config, model));
   for (const auto* sets : {&config.data(), &config.eval_data()}) {
     for (const DataSet& set : *sets) {
