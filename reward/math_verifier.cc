@@ -192,6 +192,7 @@ std::optional<Extraction> LastNumber(absl::string_view text) {
 struct Comparison {
   bool same = false;
   std::string reason;
+  bool beyond_limits = false;
 };
 
 Comparison Compare(const MathAnswer& gold, const Extraction& extraction) {
@@ -199,13 +200,14 @@ Comparison Compare(const MathAnswer& gold, const Extraction& extraction) {
     return {false, absl::StrCat("the ", extraction.rule, " is empty")};
   }
   if (extraction.text.size() > kMaxAnswerBytes) {
-    return {false, "the answer is beyond the limits"};
+    return {false, "the answer is beyond the limits", true};
   }
   if (HasInvisibleCharacters(extraction.text)) {
     return {false, "the answer has invisible characters"};
   }
   const std::optional<MathAnswer> answer = ParseMathAnswer(extraction.text);
-  if (!answer.has_value()) return {false, "the answer is beyond the limits"};
+  if (!answer.has_value())
+    return {false, "the answer is beyond the limits", true};
   if (SameMathAnswer(gold, *answer)) return {true, "the answer is the gold's"};
   // Neighbouring boxes are one list, if a list is wanted.
   if (gold.kind == MathAnswer::Kind::kList &&
@@ -282,6 +284,7 @@ MathResult VerifyMath(absl::string_view gold, absl::string_view response,
   result.extracted = std::string(extraction->text.substr(0, kMaxAnswerBytes));
   result.rule = std::string(extraction->rule);
   result.flexible_correct = comparison.same;
+  result.beyond_limits = comparison.beyond_limits;
   // "The answer is 18 because 9 times 2 is 18": flexibly the phrase's number.
   if (!comparison.same && extraction->rule == "phrase") {
     const std::optional<Extraction> number = LastNumber(extraction->text);

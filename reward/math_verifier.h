@@ -33,6 +33,8 @@ struct MathResult {
   std::string extracted;  // As it stands in the response.
   std::string rule;       // "box", "answer tag", "####", "phrase", "whole"...
   std::string reason;     // One sentence for a person.
+  // The answer was longer, deeper or larger than the limits allow: wrong.
+  bool beyond_limits = false;
 };
 
 // Only what comes after the closed thought counts. `gold` may be the bare
