@@ -33,8 +33,8 @@ struct VerifierScore {
   // A verifier of real values says itself from which value on it calls a
   // response correct. Finite; not read if unscorable.
   double value = 0;
-  std::string extracted;  // The answer as it was found; may be empty.
-  std::string reason;     // One sentence for a person. Any bytes.
+  std::string extracted;          // The answer as it was found; may be empty.
+  std::string reason;             // One sentence for a person. Any bytes.
   bool flexible_correct = false;  // Correct if the answer's form is ignored.
   bool timed_out = false;         // A program or plug-in ran out of time.
   bool beyond_limits = false;     // The answer is too long, deep or large.
