@@ -20,7 +20,7 @@ absl::StatusOr<std::string> FindLibexec(absl::string_view name) {
     absl::StrAppend(&sought, sought.empty() ? "" : ", ", path);
   }
   return absl::NotFoundError(absl::StrCat(
-      "the sandbox's helper ", name, " is in none of: ", sought,
+      "the helper program ", name, " is in none of: ", sought,
       "; build it with the target of the same name or install Ponder again"));
 }
 
