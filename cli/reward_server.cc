@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/file.h"
@@ -37,7 +38,7 @@ absl::Status RunRewardServer(const RewardServerFlags& flags) {
   options.sandbox_slots = flags.slots;
   options.code.limits = RunLimitsFromConfig(flags.limits);
   PONDER_ASSIGN_OR_RETURN(const std::unique_ptr<RewardServer> server,
-                          RewardServer::Start(options));
+                          RewardServer::Start(std::move(options)));
 
   std::printf("reward server: port %d\n", server->port());
   if (!server->sandbox_status().ok()) {

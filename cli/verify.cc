@@ -12,6 +12,7 @@
 #include "cli/limit_flags.h"
 #include "nlohmann/json.hpp"
 #include "proto/value_codec.h"
+#include "reward/builtin_verifiers.h"
 #include "reward/math_verifier.h"
 #include "reward/scorer.h"
 #include "sandbox/sandbox_pool.h"
@@ -127,7 +128,7 @@ absl::Status RunVerifyCode(const VerifyFlags& flags) {
   PONDER_ASSIGN_OR_RETURN(const auto pool, SandboxPool::Create(1));
   CodeVerifier::Options options;
   options.limits = RunLimitsFromConfig(flags.limits);
-  Scorer scorer(pool.get(), options);
+  const Scorer scorer(BuiltInVerifiers(pool.get(), options, ""));
   ResponseToScore to_score;
   to_score.set_text(response);
   PONDER_ASSIGN_OR_RETURN(const ScoredResponse scored,

@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -56,7 +57,7 @@ absl::Status RunVerifyData(const VerifyDataFlags& flags) {
   options.sandbox_slots = config.reward().sandbox_slots();
   options.code.limits = RunLimitsFromConfig(config.reward().sandbox());
   PONDER_ASSIGN_OR_RETURN(const std::unique_ptr<RewardServer> server,
-                          RewardServer::Start(options));
+                          RewardServer::Start(std::move(options)));
   const auto rewards = RewardService::NewStub(
       grpc::CreateChannel(absl::StrCat("127.0.0.1:", server->port()),
                           grpc::InsecureChannelCredentials()));

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <iterator>
 #include <set>
 #include <utility>
 #include <vector>
@@ -185,17 +186,57 @@ void CheckPrompt(const PromptConfig& prompt, Checker& check) {
                 1);
 }
 
+// The languages that reward/language_share.cc can tell; a test there compares.
+constexpr absl::string_view kLanguages[] = {
+    "ar", "de", "el", "en", "es", "fr", "he", "hi", "it", "ja",
+    "ko", "nl", "pl", "pt", "ru", "sv", "th", "tr", "zh"};
+
+void CheckComponentOptions(const RewardComponent& component,
+                           const std::string& path, Checker& check) {
+  const auto belongs = [&](bool is_set, const std::string& name) {
+    check.Require(!is_set || component.name() == name, path, name, "given",
+                  absl::StrCat("wanted it in the component of that name only, "
+                               "this one is \"",
+                               component.name(), "\""));
+  };
+  belongs(component.has_language(), "language");
+  belongs(component.has_length(), "length");
+  belongs(component.has_repetition(), "repetition");
+  const LanguageOptions& language = component.language();
+  check.Require(
+      !language.has_target() ||
+          std::find(std::begin(kLanguages), std::end(kLanguages),
+                    language.target()) != std::end(kLanguages),
+      JoinPath(path, "language"), "target",
+      absl::StrCat("\"", language.target(), "\""),
+      absl::StrCat("wanted one of ", absl::StrJoin(kLanguages, ", ")));
+  const LengthOptions& length = component.length();
+  if (length.has_max_tokens()) {
+    check.AtLeast(JoinPath(path, "length"), "max_tokens",
+                  static_cast<double>(length.max_tokens()), 1);
+  }
+  if (length.has_cache_tokens()) {
+    check.AtLeast(JoinPath(path, "length"), "cache_tokens",
+                  static_cast<double>(length.cache_tokens()), 1);
+  }
+  check.AtLeast(JoinPath(path, "repetition"), "ngram_words",
+                component.repetition().ngram_words(), 1);
+}
+
 void CheckReward(const RewardConfig& reward, Checker& check) {
   std::set<std::string> names;
   for (int i = 0; i < reward.component_size(); ++i) {
-    const RewardWeight& component = reward.component(i);
+    const RewardComponent& component = reward.component(i);
     const std::string path = JoinPath("reward", Element("component", i));
-    check.Given(path, "name", component.name(), "accuracy or format");
+    check.Given(path, "name", component.name(),
+                "accuracy, another verifier, format, language, length, "
+                "repetition or a plug-in");
     check.Require(std::isfinite(component.weight()), path, "weight",
                   absl::StrCat(component.weight()), "wanted a finite number");
     check.Require(names.insert(component.name()).second, path, "name",
                   absl::StrCat("\"", component.name(), "\""),
                   "wanted each component once");
+    CheckComponentOptions(component, path, check);
   }
   const SandboxLimits& limits = reward.sandbox();
   const std::string path = "reward.sandbox";

@@ -10,16 +10,20 @@
 #include "base/status_macros.h"
 #include "grpcpp/grpcpp.h"
 #include "grpcpp/health_check_service_interface.h"
+#include "reward/builtin_verifiers.h"
 
 namespace ponder {
 namespace {
 
-constexpr int kMaxGrpcMessageBytes = 16 << 20;  // As proto/reward.proto says.
+// Verifiers whose work is bounded share this many threads: one a core.
+int NumSharedThreads() {
+  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+}
 
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<RewardServer>> RewardServer::Start(
-    const Options& options) {
+    Options options) {
   PONDER_RETURN_IF_ERROR(ValidateRunLimits(options.code.limits));
   auto server = absl::WrapUnique(new RewardServer);
   absl::StatusOr<std::unique_ptr<SandboxPool>> pool =
@@ -31,14 +35,20 @@ absl::StatusOr<std::unique_ptr<RewardServer>> RewardServer::Start(
   } else {
     server->sandbox_status_ = pool.status();
   }
-  server->scorer_ =
-      std::make_unique<Scorer>(server->pool_.get(), options.code,
-                               std::string(server->sandbox_status_.message()));
-  const int num_cores =
-      std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
-  server->service_ = std::make_unique<RewardServiceImpl>(
-      server->scorer_.get(), num_cores,
-      server->pool_ == nullptr ? 1 : server->pool_->num_slots());
+  VerifierMap verifiers =
+      BuiltInVerifiers(server->pool_.get(), options.code,
+                       std::string(server->sandbox_status_.message()));
+  for (auto& [name, verifier] : options.plugins) {
+    if (!verifiers.emplace(name, std::move(verifier)).second) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("reward.verifier: \"", name,
+                       "\" is the name of a built-in verifier; wanted another "
+                       "one"));
+    }
+  }
+  server->scorer_ = std::make_unique<Scorer>(std::move(verifiers));
+  server->service_ = std::make_unique<RewardServiceImpl>(server->scorer_.get(),
+                                                         NumSharedThreads());
 
   grpc::EnableDefaultHealthCheckService(true);
   grpc::ServerBuilder builder;
@@ -46,8 +56,8 @@ absl::StatusOr<std::unique_ptr<RewardServer>> RewardServer::Start(
                            &server->port_);
   // Otherwise a second server on one port gets half of the first one's calls.
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
-  builder.SetMaxReceiveMessageSize(kMaxGrpcMessageBytes);
-  builder.SetMaxSendMessageSize(kMaxGrpcMessageBytes);
+  builder.SetMaxReceiveMessageSize(RewardServiceImpl::kMaxMessageBytes);
+  builder.SetMaxSendMessageSize(RewardServiceImpl::kMaxMessageBytes);
   builder.RegisterService(server->service_.get());
   server->server_ = builder.BuildAndStart();
   if (server->server_ == nullptr || server->port_ == 0) {

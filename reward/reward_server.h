@@ -13,6 +13,7 @@
 #include "reward/code_verifier.h"
 #include "reward/reward_service.h"
 #include "reward/scorer.h"
+#include "reward/verifier.h"
 #include "sandbox/sandbox_pool.h"
 
 namespace ponder {
@@ -24,13 +25,15 @@ class RewardServer {
     std::string address = "127.0.0.1:0";  // Port 0: any free port.
     int sandbox_slots = 0;                // Programs at a time. 0: one a core.
     CodeVerifier::Options code;
+    // Beside the built-in ones, whose names they may not have.
+    VerifierMap plugins;
   };
 
   // UNAVAILABLE if the address cannot be listened on, INVALID_ARGUMENT for
-  // limits that no program could run with. Where nothing can be isolated the
+  // limits that no program could run with and a plug-in's name that is taken.
+  // Where nothing can be isolated the
   // server still starts and refuses problems with code; see sandbox_status().
-  static absl::StatusOr<std::unique_ptr<RewardServer>> Start(
-      const Options& options);
+  static absl::StatusOr<std::unique_ptr<RewardServer>> Start(Options options);
 
   RewardServer(const RewardServer&) = delete;
   RewardServer& operator=(const RewardServer&) = delete;

@@ -1,266 +1,176 @@
 #include "reward/scorer.h"
 
+#include <algorithm>
 #include <cmath>
-#include <string>
+#include <optional>
 #include <utility>
-#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "base/status_macros.h"
-#include "reward/countdown_verifier.h"
-#include "reward/format_verifier.h"
-#include "reward/math_verifier.h"
-#include "reward/response_parts.h"
+#include "reward/builtin_verifiers.h"
+#include "reward/text_words.h"
 
 namespace ponder {
 namespace {
 
 constexpr char kAccuracy[] = "accuracy";
-constexpr char kFormat[] = "format";
 constexpr size_t kMaxExtractedBytes = 4096;
-
-Verdict FromBool(bool correct) { return correct ? CORRECT : WRONG; }
+constexpr size_t kMaxReasonBytes = 4096;
 
 // Text on the wire must be UTF-8; a response may be anything. A byte that
 // belongs to no character becomes a question mark.
-std::string ValidUtf8(absl::string_view text) {
+std::string ValidUtf8(absl::string_view text, size_t max_bytes) {
+  text = text.substr(0, max_bytes);
   std::string out;
   out.reserve(text.size());
-  size_t i = 0;
-  while (i < text.size()) {
-    const auto byte = [&](size_t k) {
-      return i + k < text.size() ? static_cast<uint8_t>(text[i + k]) : 0;
-    };
-    const uint8_t first = byte(0);
-    const size_t size = first < 0x80                    ? 1
-                        : first >= 0xc2 && first < 0xe0 ? 2
-                        : first >= 0xe0 && first < 0xf0 ? 3
-                        : first >= 0xf0 && first < 0xf5 ? 4
-                                                        : 0;
-    bool valid = size > 0;
-    for (size_t k = 1; k < size; ++k) valid &= (byte(k) & 0xc0) == 0x80;
-    // Overlong forms, surrogates and what is beyond U+10FFFF.
-    if (first == 0xe0) valid &= byte(1) >= 0xa0;
-    if (first == 0xed) valid &= byte(1) < 0xa0;
-    if (first == 0xf0) valid &= byte(1) >= 0x90;
-    if (first == 0xf4) valid &= byte(1) < 0x90;
-    if (valid) {
-      out.append(text.data() + i, size);
-      i += size;
-    } else {
+  while (!text.empty()) {
+    const absl::string_view before = text;
+    const char32_t c = TakeCharacter(&text);
+    const size_t size = before.size() - text.size();
+    if (c == 0xfffd && size == 1) {
       out.push_back('?');
-      ++i;
+    } else {
+      out.append(before.data(), size);
     }
   }
   return out;
 }
 
-// What is known of a response once its verifiers have run.
-struct Verified {
-  Verdict accuracy = WRONG;
-  bool flexible_correct = false;
-  bool timed_out = false;
-  std::string extracted;
-  std::string reason;
-};
-
-Verified VerifyMathResponse(const Problem& problem,
-                            const ResponseToScore& response) {
-  MathOptions options;
-  options.thought_opened = response.thought_opened();
-  MathResult math = VerifyMath(problem.answer(), response.text(), options);
-  Verified verified;
-  switch (math.verdict) {
-    case MathVerdict::kCorrect:
-      verified.accuracy = CORRECT;
-      break;
-    case MathVerdict::kWrong:
-      verified.accuracy = WRONG;
-      break;
-    case MathVerdict::kUnscorable:
-      verified.accuracy = UNSCORABLE;
-      break;
-  }
-  verified.flexible_correct = math.flexible_correct;
-  verified.extracted = std::move(math.extracted);
-  verified.reason = std::move(math.reason);
-  return verified;
+std::string Names(const VerifierMap& verifiers) {
+  return absl::StrJoin(
+      verifiers, ", ",
+      [](std::string* out, const auto& entry) { *out += entry.first; });
 }
 
-// The row's column; null if it has none.
-const Value* Column(const Problem& problem, absl::string_view name) {
-  for (const Field& field : problem.row().fields()) {
-    if (field.name() == name) return &field.value();
+// What the answer of a response that hit the token limit is worth: never more
+// than what the verifier gives it.
+VerifierScore Truncated(const VerifierScore& score) {
+  VerifierScore truncated;
+  if (score.verdict == UNSCORABLE) {  // Whatever the response is.
+    truncated.reason = score.reason;
+    return truncated;
   }
-  return nullptr;
+  truncated.verdict = WRONG;
+  truncated.value = std::min(score.value, 0.0);
+  truncated.reason = "the response ended at the token limit";
+  return truncated;
 }
 
-// Reads columns `target` and `numbers` (or `nums`) of the row.
-Verified VerifyCountdownResponse(const Problem& problem,
-                                 const ResponseToScore& response) {
-  Verified verified;
-  verified.accuracy = UNSCORABLE;
-  const Value* target = Column(problem, "target");
-  if (target == nullptr || !target->has_int_value()) {
-    verified.reason = "the row has no column target with an integer";
-    return verified;
+// No verifier can slip in a score that is none.
+VerifierScore Checked(const VerifierScore& score) {
+  if (score.verdict == UNSCORABLE) return score;
+  VerifierScore bad;
+  if (score.verdict != CORRECT && score.verdict != WRONG) {
+    bad.reason = "the verifier gave no verdict";
+  } else if (!std::isfinite(score.value)) {
+    bad.reason = "the verifier's score is not a number";
+  } else {
+    return score;
   }
-  const Value* list = Column(problem, "numbers");
-  if (list == nullptr) list = Column(problem, "nums");
-  std::vector<int64_t> numbers;
-  bool whole = list != nullptr && list->has_list();
-  if (whole) {
-    for (const Value& value : list->list().values()) {
-      whole &= value.has_int_value();
-      numbers.push_back(value.int_value());
-    }
-  }
-  if (!whole) {
-    verified.reason = "the row has no column numbers with a list of integers";
-    return verified;
-  }
-  CountdownResult countdown = VerifyCountdown(
-      target->int_value(), numbers, response.text(), response.thought_opened());
-  if (countdown.verdict != CountdownVerdict::kUnscorable) {
-    verified.accuracy =
-        FromBool(countdown.verdict == CountdownVerdict::kCorrect);
-  }
-  verified.flexible_correct = verified.accuracy == CORRECT;
-  verified.extracted = std::move(countdown.extracted);
-  verified.reason = std::move(countdown.reason);
-  return verified;
-}
-
-// Of the verifiers that run no program.
-Verified VerifyTextResponse(const Problem& problem,
-                            const ResponseToScore& response) {
-  return problem.verifier() == "countdown"
-             ? VerifyCountdownResponse(problem, response)
-             : VerifyMathResponse(problem, response);
-}
-
-absl::StatusOr<Verified> VerifyCodeResponse(CodeVerifier& verifier,
-                                            const Problem& problem,
-                                            const ResponseToScore& response,
-                                            const CancelToken* cancel) {
-  const ResponseParts parts =
-      SplitResponse(response.text(), response.thought_opened());
-  Verified verified;
-  if (parts.has_thought && !parts.thought_closed) {
-    verified.reason = "the thought was not closed";
-    return verified;
-  }
-  const absl::string_view program = ExtractProgram(parts.answer);
-  verified.extracted = std::string(program);
-  absl::StatusOr<CodeResult> code =
-      verifier.Verify(program, problem.tests(), cancel);
-  if (absl::IsInvalidArgument(code.status())) {
-    // The tests are at fault: what a bad gold answer is to maths.
-    verified.accuracy = UNSCORABLE;
-    verified.reason = std::string(code.status().message());
-    return verified;
-  }
-  if (!code.ok()) return code.status();
-  verified.accuracy = FromBool(code->correct);
-  // The form is a block of code; there is no second, looser reading of it.
-  verified.flexible_correct = code->correct;
-  verified.timed_out = code->timed_out;
-  verified.reason = std::move(code->reason);
-  return verified;
+  return bad;
 }
 
 }  // namespace
 
-absl::Status ValidateProblem(const Problem& problem) {
-  if (problem.verifier() != "math" && problem.verifier() != "code" &&
-      problem.verifier() != "countdown") {
-    return absl::InvalidArgumentError(
-        absl::StrCat("problem ", problem.id(), ": verifier: got \"",
-                     problem.verifier(), "\", wanted math, code or countdown"));
-  }
-  if (problem.verifier() == "code" && problem.tests().visible().empty() &&
-      problem.tests().hidden().empty()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("problem ", problem.id(), ": a code problem needs tests"));
+absl::StatusOr<ScoringPlan> Scorer::Plan(const Problem& problem) const {
+  ScoringPlan plan;
+  // The place of the verifier among the plan's.
+  const auto use = [&](const std::string& name) -> std::optional<size_t> {
+    const auto it = verifiers_.find(name);
+    if (it == verifiers_.end()) return std::nullopt;
+    const auto found = std::find(plan.verifiers.begin(), plan.verifiers.end(),
+                                 it->second.get());
+    if (found != plan.verifiers.end()) return found - plan.verifiers.begin();
+    plan.verifiers.push_back(it->second.get());
+    return plan.verifiers.size() - 1;
+  };
+  if (!use(problem.verifier()).has_value()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "problem ", problem.id(), ": verifier: got \"", problem.verifier(),
+        "\", wanted one of ", Names(verifiers_),
+        "; plug-ins are named in the configuration's reward.verifier"));
   }
   for (const RewardComponent& component : problem.components()) {
-    if (component.name() != kAccuracy && component.name() != kFormat) {
+    const bool is_accuracy = component.name() == kAccuracy;
+    const std::optional<size_t> verifier =
+        is_accuracy ? 0 : use(component.name());
+    if (!verifier.has_value()) {
       return absl::InvalidArgumentError(absl::StrCat(
           "problem ", problem.id(), ": component: got \"", component.name(),
-          "\", wanted ", kAccuracy, " or ", kFormat));
+          "\", wanted ", kAccuracy, " or one of ", Names(verifiers_)));
     }
     if (!std::isfinite(component.weight())) {
       return absl::InvalidArgumentError(
           absl::StrCat("problem ", problem.id(), ": component ",
                        component.name(), ": the weight is not a number"));
     }
+    plan.components.push_back({component.name(), component.weight(), *verifier,
+                               is_accuracy || JudgesAnswer(component.name())});
   }
-  return absl::OkStatus();
+  if (plan.components.empty()) {
+    plan.components.push_back({kAccuracy, 1, 0, /*judges_answer=*/true});
+  }
+  return plan;
 }
 
-Scorer::Scorer(SandboxPool* pool, const CodeVerifier::Options& options,
-               std::string why_no_pool)
-    : why_no_pool_(std::move(why_no_pool)) {
-  if (pool != nullptr) code_ = std::make_unique<CodeVerifier>(pool, options);
+ScoredResponse Scorer::Combine(const ScoringPlan& plan,
+                               const ResponseToScore& response,
+                               absl::Span<const Outcome> outcomes) {
+  const auto score_of = [&](size_t verifier, bool judges_answer) {
+    const VerifierScore score = Checked(outcomes[verifier].score);
+    return judges_answer && response.truncated() ? Truncated(score) : score;
+  };
+  const VerifierScore answer = score_of(0, /*judges_answer=*/true);
+  ScoredResponse scored;
+  scored.set_index(response.index());
+  scored.set_verdict(answer.verdict);
+  scored.set_extracted(ValidUtf8(answer.extracted, kMaxExtractedBytes));
+  scored.set_reason(ValidUtf8(answer.reason, kMaxReasonBytes));
+  scored.set_flexible_correct(answer.flexible_correct);
+  scored.set_timed_out(answer.timed_out);
+  scored.set_beyond_limits(answer.beyond_limits);
+
+  double reward = 0;
+  bool has_reward = true;
+  for (const ScoringPlan::Component& component : plan.components) {
+    const VerifierScore score =
+        score_of(component.verifier, component.judges_answer);
+    ComponentScore* out = scored.add_components();
+    out->set_name(component.name);
+    out->set_weight(component.weight);
+    out->set_verdict(score.verdict);
+    out->set_seconds(outcomes[component.verifier].seconds);
+    out->set_beyond_limits(score.beyond_limits);
+    out->set_timed_out(score.timed_out);
+    if (component.verifier != 0) {
+      out->set_reason(ValidUtf8(score.reason, kMaxReasonBytes));
+    }
+    if (score.verdict != UNSCORABLE) out->set_value(score.value);
+    if (component.weight == 0) continue;
+    has_reward &= out->has_value();
+    reward += component.weight * out->value();
+  }
+  if (has_reward) scored.set_reward(reward);
+  return scored;
 }
 
 absl::StatusOr<ScoredResponse> Scorer::Score(const Problem& problem,
                                              const ResponseToScore& response,
-                                             const CancelToken* cancel) {
-  PONDER_RETURN_IF_ERROR(ValidateProblem(problem));
+                                             const CancelToken* cancel) const {
+  PONDER_ASSIGN_OR_RETURN(const ScoringPlan plan, Plan(problem));
   const absl::Time start = absl::Now();
-  Verified verified;
-  if (response.truncated()) {
-    verified.reason = "the response ended at the token limit";
-    // A bad gold is one whatever the response is.
-    if (problem.verifier() != "code" &&
-        VerifyTextResponse(problem, ResponseToScore()).accuracy == UNSCORABLE) {
-      verified.accuracy = UNSCORABLE;
-    }
-  } else if (problem.verifier() != "code") {
-    verified = VerifyTextResponse(problem, response);
-  } else if (code_ == nullptr) {
-    return absl::FailedPreconditionError(why_no_pool_);
-  } else {
-    PONDER_ASSIGN_OR_RETURN(
-        verified, VerifyCodeResponse(*code_, problem, response, cancel));
+  std::vector<Outcome> outcomes;
+  for (Verifier* verifier : plan.verifiers) {
+    const absl::Time call = absl::Now();
+    PONDER_ASSIGN_OR_RETURN(std::vector<VerifierScore> scores,
+                            verifier->Score({{&problem, &response}}, cancel));
+    outcomes.push_back(
+        {std::move(scores[0]), absl::ToDoubleSeconds(absl::Now() - call)});
   }
-
-  ScoredResponse scored;
-  scored.set_index(response.index());
-  scored.set_verdict(verified.accuracy);
-  scored.set_extracted(ValidUtf8(
-      absl::string_view(verified.extracted).substr(0, kMaxExtractedBytes)));
-  scored.set_reason(ValidUtf8(verified.reason));
-  scored.set_flexible_correct(verified.flexible_correct);
-  scored.set_timed_out(verified.timed_out);
-
-  RewardComponent accuracy;
-  accuracy.set_name(kAccuracy);
-  accuracy.set_weight(1);
-  double reward = 0;
-  bool has_reward = true;
-  const auto add = [&](const RewardComponent& component) {
-    ComponentScore* score = scored.add_components();
-    score->set_name(component.name());
-    score->set_weight(component.weight());
-    if (component.name() == kFormat) {
-      const bool formed =
-          !response.truncated() &&
-          VerifyFormat(response.text(), response.thought_opened()).correct;
-      score->set_value(formed ? 1 : 0);
-    } else if (verified.accuracy != UNSCORABLE) {
-      score->set_value(verified.accuracy == CORRECT ? 1 : 0);
-    }
-    if (component.weight() == 0) return;
-    has_reward &= score->has_value();
-    reward += component.weight() * score->value();
-  };
-  for (const RewardComponent& component : problem.components()) add(component);
-  if (problem.components().empty()) add(accuracy);
-  if (has_reward) scored.set_reward(reward);
+  ScoredResponse scored = Combine(plan, response, outcomes);
   scored.set_seconds(absl::ToDoubleSeconds(absl::Now() - start));
   return scored;
 }

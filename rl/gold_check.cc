@@ -1,8 +1,11 @@
 #include "rl/gold_check.h"
 
+#include <algorithm>
 #include <atomic>
 #include <thread>
+#include <utility>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -16,6 +19,7 @@ namespace ponder {
 namespace {
 
 constexpr int kStreams = 4;
+constexpr size_t kRowsAtATime = 16;  // Of one stream.
 constexpr size_t kFailuresToShow = 5;
 constexpr absl::Duration kRowDeadline = absl::Seconds(60);
 
@@ -37,35 +41,57 @@ std::string GoldResponse(const DataRow& row, bool run_solutions) {
   return run_solutions ? row.response : "";
 }
 
-absl::StatusOr<ScoredResponse> ScoreGold(RewardService::Stub* rewards,
-                                         const DataRow& row,
-                                         const std::string& response) {
+// A row and what stands for its gold answer.
+struct Gold {
+  const DataRow* row = nullptr;
+  std::string response;
+};
+
+// Their scores, in their order. At most kRowsAtATime.
+absl::StatusOr<std::vector<ScoredResponse>> ScoreGolds(
+    RewardService::Stub* rewards, const std::vector<Gold>& golds) {
+  const int num_golds = static_cast<int>(golds.size());
   grpc::ClientContext context;
-  context.set_deadline(absl::ToChronoTime(absl::Now() + kRowDeadline));
+  context.set_deadline(
+      absl::ToChronoTime(absl::Now() + kRowDeadline * num_golds));
   const auto stream = rewards->Score(&context);
-  ScoreRequest request;
-  Problem* problem = request.mutable_problem();
-  problem->set_id(row.id);
-  problem->set_verifier(row.verifier);
-  problem->set_prompt(row.prompt);
-  problem->set_answer(row.answer);
-  *problem->mutable_tests() = row.tests;
-  *problem->mutable_row() = row.row;
-  RewardComponent* component = problem->add_components();
-  component->set_name("accuracy");
-  component->set_weight(1);
-  stream->Write(request);
-  request.mutable_response()->set_text(response);
-  stream->Write(request);
+  // A message each: tests may be megabytes. The service takes this many before
+  // its first score is read; if it takes no more, Finish() says why.
+  for (int i = 0; i < num_golds; ++i) {
+    const DataRow& row = *golds[i].row;
+    ScoreRequest request;
+    Problem* problem = request.add_problems();
+    problem->set_slot(i);
+    problem->set_id(row.id);
+    problem->set_verifier(row.verifier);
+    problem->set_prompt(row.prompt);
+    problem->set_answer(row.answer);
+    *problem->mutable_tests() = row.tests;
+    *problem->mutable_row() = row.row;
+    ResponseToScore* response = request.add_responses();
+    response->set_slot(i);
+    response->set_index(i);
+    response->set_text(golds[i].response);
+    if (!stream->Write(request)) break;
+  }
   stream->WritesDone();
-  ScoredResponse answer;
-  const bool got = stream->Read(&answer);
-  ScoredResponse rest;
-  while (stream->Read(&rest)) {
+  std::vector<ScoredResponse> scores(golds.size());
+  int num_scores = 0;
+  ScoreReply reply;
+  while (stream->Read(&reply)) {
+    for (ScoredResponse& score : *reply.mutable_scores()) {
+      if (score.index() < 0 || score.index() >= num_golds) continue;
+      ++num_scores;
+      scores[score.index()] = std::move(score);
+    }
   }
   PONDER_RETURN_IF_ERROR(FromGrpcStatus(stream->Finish()));
-  if (!got) return absl::UnavailableError("the reward server sent no score");
-  return answer;
+  if (num_scores != num_golds) {
+    return absl::UnavailableError(absl::StrCat("the reward server sent ",
+                                               num_scores, " scores for ",
+                                               num_golds, " gold answers"));
+  }
+  return scores;
 }
 
 }  // namespace
@@ -86,31 +112,44 @@ absl::StatusOr<GoldCheck> CheckGoldAnswers(RewardService::Stub* rewards,
   absl::Mutex mu;
   absl::Status broken;
   std::atomic<size_t> next = 0;
+  const auto count =
+      [&](const Gold& gold, const ScoredResponse& score)
+          ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
+            const DataRow& row = *gold.row;
+            ++check.checked;
+            // Without a solution all that can be seen is whether it can be
+            // scored.
+            const bool only_scorable = IsCountdown(row) && row.response.empty();
+            if (score.verdict() == CORRECT ||
+                (only_scorable && score.verdict() != UNSCORABLE)) {
+              ++check.passed;
+            } else if (check.failures.size() < kFailuresToShow) {
+              check.failures.push_back(
+                  absl::StrCat("row ", row.id, ": ", score.reason()));
+            }
+          };
   const auto work = [&] {
-    for (size_t i; !StopRequested() && (i = next++) < rows.rows.size();) {
-      const DataRow& row = rows.rows[i];
-      const std::string response = GoldResponse(row, run_solutions);
-      absl::StatusOr<ScoredResponse> score;
-      if (!response.empty()) score = ScoreGold(rewards, row, response);
+    for (size_t begin;
+         !StopRequested() &&
+         (begin = next.fetch_add(kRowsAtATime)) < rows.rows.size();) {
+      const size_t end = std::min(begin + kRowsAtATime, rows.rows.size());
+      std::vector<Gold> golds;
+      for (size_t i = begin; i < end; ++i) {
+        const DataRow& row = rows.rows[i];
+        std::string response = GoldResponse(row, run_solutions);
+        if (!response.empty()) golds.push_back({&row, std::move(response)});
+      }
+      absl::StatusOr<std::vector<ScoredResponse>> scores =
+          std::vector<ScoredResponse>();
+      if (!golds.empty()) scores = ScoreGolds(rewards, golds);
       absl::MutexLock lock(&mu);
       if (!broken.ok()) return;
-      if (response.empty()) {
-        ++check.skipped;
-      } else if (!score.ok()) {
-        broken = score.status();
+      if (!scores.ok()) {
+        broken = scores.status();
         return;
-      } else {
-        ++check.checked;
-        // Without a solution all that can be seen is whether it can be scored.
-        const bool only_scorable = IsCountdown(row) && row.response.empty();
-        if (score->verdict() == CORRECT ||
-            (only_scorable && score->verdict() != UNSCORABLE)) {
-          ++check.passed;
-        } else if (check.failures.size() < kFailuresToShow) {
-          check.failures.push_back(
-              absl::StrCat("row ", row.id, ": ", score->reason()));
-        }
       }
+      check.skipped += static_cast<int64_t>(end - begin - golds.size());
+      for (size_t i = 0; i < golds.size(); ++i) count(golds[i], (*scores)[i]);
     }
   };
   std::vector<std::thread> threads;

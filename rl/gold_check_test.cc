@@ -1,5 +1,6 @@
 #include "rl/gold_check.h"
 
+#include <map>
 #include <memory>
 #include <string>
 
@@ -23,27 +24,31 @@ class FakeRewards final : public RewardService::Service {
  public:
   grpc::Status Score(
       grpc::ServerContext*,
-      grpc::ServerReaderWriter<ScoredResponse, ScoreRequest>* stream) override {
+      grpc::ServerReaderWriter<ScoreReply, ScoreRequest>* stream) override {
     ScoreRequest request;
-    if (!stream->Read(&request) || !request.has_problem()) {
-      return {grpc::StatusCode::INVALID_ARGUMENT, "no problem"};
-    }
-    const Problem problem = request.problem();
-    if (problem.id().starts_with("lost")) {
-      return {grpc::StatusCode::UNAVAILABLE, "the sandbox is gone"};
-    }
     while (stream->Read(&request)) {
-      const std::string& text = request.response().text();
-      {
-        absl::MutexLock lock(&mu_);
-        seen_.push_back(absl::StrCat(problem.id(), ":", problem.verifier(), ":",
-                                     problem.components(0).name(), ":", text));
+      std::map<int, Problem> problems;
+      for (const Problem& problem : request.problems()) {
+        if (problem.id().starts_with("lost")) {
+          return {grpc::StatusCode::UNAVAILABLE, "the sandbox is gone"};
+        }
+        problems[problem.slot()] = problem;
       }
-      ScoredResponse scored;
-      const bool right = text.find("right") != std::string::npos;
-      scored.set_verdict(right ? CORRECT : WRONG);
-      scored.set_reason(right ? "equal" : "7 is not 8");
-      stream->Write(scored);
+      ScoreReply reply;
+      for (const ResponseToScore& response : request.responses()) {
+        const Problem& problem = problems[response.slot()];
+        {
+          absl::MutexLock lock(&mu_);
+          seen_.push_back(absl::StrCat(problem.id(), ":", problem.verifier(),
+                                       ":", response.text()));
+        }
+        ScoredResponse* scored = reply.add_scores();
+        const bool right = response.text().find("right") != std::string::npos;
+        scored->set_index(response.index());
+        scored->set_verdict(right ? CORRECT : WRONG);
+        scored->set_reason(right ? "equal" : "7 is not 8");
+      }
+      stream->Write(reply);
     }
     return grpc::Status::OK;
   }
@@ -92,10 +97,10 @@ TEST_F(GoldCheckTest, AnswersThatMarkThemselvesGoAsTheyAre) {
   EXPECT_EQ(check->checked, 3);
   EXPECT_EQ(check->passed, 3);
   EXPECT_EQ(check->Line("set"), "gold answers of set: 3 of 3 score 1");
-  EXPECT_THAT(service_.seen(),
-              UnorderedElementsAre("a:math:accuracy:\\boxed{right}",
-                                   "b:math:accuracy:x #### right",
-                                   "c:math:accuracy:so \\boxed{right}"));
+  EXPECT_THAT(
+      service_.seen(),
+      UnorderedElementsAre("a:math:\\boxed{right}", "b:math:x #### right",
+                           "c:math:so \\boxed{right}"));
 }
 
 TEST_F(GoldCheckTest, FailuresAreCountedAndNamed) {
@@ -127,8 +132,7 @@ TEST_F(GoldCheckTest, SolutionsAreCheckedOnlyOnRequest) {
   check = CheckGoldAnswers(stub_.get(), rows, /*run_solutions=*/true);
   ASSERT_TRUE(check.ok()) << check.status();
   EXPECT_EQ(check->passed, 1);
-  EXPECT_THAT(service_.seen(),
-              ElementsAre("code:math:accuracy:def right(): pass"));
+  EXPECT_THAT(service_.seen(), ElementsAre("code:math:def right(): pass"));
 }
 
 TEST_F(GoldCheckTest, LostInfrastructureIsNoVerdict) {

@@ -199,15 +199,11 @@ absl::StatusOr<Lease> MakeLease(const Run& run, const DataRow& row,
   problem->set_answer(row.answer);
   *problem->mutable_tests() = row.tests;
   *problem->mutable_row() = row.row;
-  if (run.config.reward().component().empty()) {
-    RewardComponent* component = problem->add_components();
-    component->set_name("accuracy");
-    component->set_weight(1);
-  }
-  for (const RewardWeight& weight : run.config.reward().component()) {
-    RewardComponent* component = problem->add_components();
-    component->set_name(weight.name());
-    component->set_weight(weight.weight());
+  *problem->mutable_components() = run.config.reward().component();
+  for (RewardComponent& component : *problem->mutable_components()) {
+    if (component.name() == "length" && !component.length().has_max_tokens()) {
+      component.mutable_length()->set_max_tokens(limits.max_response_tokens());
+    }
   }
   return lease;
 }

@@ -12,6 +12,9 @@ namespace ponder {
 namespace {
 
 constexpr int kTries = 2;
+// Of one message: what the service takes, and well below its 16 MiB.
+constexpr int kMaxResponses = 16;
+constexpr size_t kMaxBytes = size_t{4} << 20;
 
 }  // namespace
 
@@ -49,8 +52,12 @@ absl::Status GroupScorer::Try(std::map<int, ScoredResponse>* scored) {
   const auto stream = stub_->Score(&context);
   // Reads on a thread of its own: an answer may come before the last sample.
   std::thread reader([&] {
-    ScoredResponse answer;
-    while (stream->Read(&answer)) (*scored)[answer.index()] = answer;
+    ScoreReply reply;
+    while (stream->Read(&reply)) {
+      for (ScoredResponse& score : *reply.mutable_scores()) {
+        (*scored)[score.index()] = std::move(score);
+      }
+    }
   });
 
   // The service's time counts while it is to take a message, and from the last
@@ -81,9 +88,10 @@ absl::Status GroupScorer::Try(std::map<int, ScoredResponse>* scored) {
   };
 
   ScoreRequest request;
-  *request.mutable_problem() = problem_;
+  *request.add_problems() = problem_;
   bool open = write(request);
-  for (size_t next = 0; open && next < num_samples_; ++next) {
+  for (size_t next = 0; open && next < num_samples_;) {
+    request.Clear();
     {
       absl::MutexLock lock(&mu_);
       const auto ready = [this, next]() ABSL_SHARED_LOCKS_REQUIRED(mu_) {
@@ -91,7 +99,12 @@ absl::Status GroupScorer::Try(std::map<int, ScoredResponse>* scored) {
       };
       mu_.Await(absl::Condition(&ready));
       if (cancelled_) break;
-      *request.mutable_response() = responses_[next];
+      size_t bytes = 0;
+      while (next < responses_.size() && bytes < kMaxBytes &&
+             request.responses_size() < kMaxResponses) {
+        bytes += responses_[next].ByteSizeLong();
+        *request.add_responses() = responses_[next++];
+      }
     }
     open = write(request);
   }

@@ -31,19 +31,22 @@ class FakeRewards final : public RewardService::Service {
  public:
   grpc::Status Score(
       grpc::ServerContext*,
-      grpc::ServerReaderWriter<ScoredResponse, ScoreRequest>* stream) override {
+      grpc::ServerReaderWriter<ScoreReply, ScoreRequest>* stream) override {
     ScoreRequest request;
     stream->Read(&request);
-    if (request.problem().id() == "lost") {
+    if (request.problems_size() != 1 || request.problems(0).id() == "lost") {
       return {grpc::StatusCode::UNAVAILABLE, "the sandbox is gone"};
     }
     while (stream->Read(&request)) {
-      ScoredResponse scored;
-      scored.set_index(request.response().index());
-      scored.set_verdict(CORRECT);
-      scored.set_reward(1);
-      scored.set_extracted(request.response().text());
-      stream->Write(scored);
+      ScoreReply reply;
+      for (const ResponseToScore& response : request.responses()) {
+        ScoredResponse* scored = reply.add_scores();
+        scored->set_index(response.index());
+        scored->set_verdict(CORRECT);
+        scored->set_reward(1);
+        scored->set_extracted(response.text());
+      }
+      stream->Write(reply);
     }
     return grpc::Status::OK;
   }
