@@ -16,6 +16,7 @@
 #include "base/status_macros.h"
 #include "base/stop_signal.h"
 #include "monitor/health.h"
+#include "monitor/score_metrics.h"
 #include "rl/advantage.h"
 #include "rl/gold_check.h"
 #include "rl/stages.h"
@@ -53,11 +54,10 @@ struct Range {
 struct BatchStats {
   Range score, advantage, response_length, prompt_length;
   Range terminated_length;  // Of samples that ended by themselves.
-  double samples = 0, truncated = 0, correct = 0, unscorable = 0, timeout = 0;
+  double samples = 0, truncated = 0;
   double groups = 0, zero_spread = 0, thinking = 0;
-  std::map<std::string, Range> components;
+  ScoreMetrics scores;
   std::map<std::string, Range> set_rewards;  // By data set.
-  std::vector<double> reward_seconds;
   std::vector<float> lengths;  // Of the responses, for the histogram.
   Range sampling_seconds, reward_wait_seconds;
   int64_t tokens = 0;  // Sampled.
@@ -292,20 +292,12 @@ class GrpoRunner {
       stats->lengths.push_back(static_cast<float>(length));
       if (!truncated) stats->terminated_length.Add(length);
       stats->truncated += truncated;
-      stats->correct += score.verdict() == CORRECT;
-      stats->unscorable += score.verdict() == UNSCORABLE;
-      stats->timeout += score.timed_out();
+      stats->scores.Add(score);
       stats->thinking +=
           HasThought(sample.text(), group.lease.thought_opened());
-      stats->reward_seconds.push_back(score.seconds());
       if (score.has_reward()) {
         stats->score.Add(score.reward());
         stats->set_rewards[set].Add(score.reward());
-      }
-      for (const ComponentScore& component : score.components()) {
-        if (component.has_value()) {
-          stats->components[component.name()].Add(component.value());
-        }
       }
     }
     const GroupAdvantages advantages = GrpoAdvantages(rewards);
@@ -411,22 +403,10 @@ class GrpoRunner {
     metrics->push_back({"response_length/clip_ratio", s.truncated / samples});
     metrics->push_back(
         {"frac_reward_zero_std", s.zero_spread / std::max(1.0, s.groups)});
-    metrics->push_back({"reward/correct_frac", s.correct / samples});
-    metrics->push_back({"reward/unscorable_frac", s.unscorable / samples});
-    metrics->push_back({"reward/timeout_frac", s.timeout / samples});
     metrics->push_back({"response/thinking_frac", s.thinking / samples});
-    for (const auto& [name, range] : s.components) {
-      metrics->push_back({"rewards/" + name + "/mean", range.mean()});
-    }
+    s.scores.Log(metrics);
     for (const auto& [name, range] : s.set_rewards) {
       metrics->push_back({"reward/" + name + "/mean", range.mean()});
-    }
-    std::vector<double> seconds = s.reward_seconds;
-    std::sort(seconds.begin(), seconds.end());
-    if (!seconds.empty()) {
-      metrics->push_back({"reward/latency_s/p50", seconds[seconds.size() / 2]});
-      metrics->push_back(
-          {"reward/latency_s/p99", seconds[seconds.size() * 99 / 100]});
     }
   }
 
@@ -455,7 +435,7 @@ class GrpoRunner {
                            const LogprobMismatch& m) {
     const double samples = std::max(1.0, s.samples);
     StepHealth health;
-    health.unscorable_fraction = s.unscorable / samples;
+    health.unscorable_fraction = s.scores.unscorable_fraction();
     health.clip_ratio = s.truncated / samples;
     // Without a gradient nothing was measured: not a sign of collapse.
     health.entropy = m.tokens > 0 ? u.entropy : 1.0;
@@ -486,6 +466,11 @@ class GrpoRunner {
                              : nlohmann::ordered_json(nullptr);
         line["extracted"] = sample.score().extracted();
         line["reason"] = sample.score().reason();
+        for (const ComponentScore& part : sample.score().components()) {
+          line["components"][part.name()] =
+              part.has_value() ? nlohmann::ordered_json(part.value())
+                               : nlohmann::ordered_json(nullptr);
+        }
         out << line.dump(-1, ' ', false,
                          nlohmann::ordered_json::error_handler_t::replace)
             << "\n";
