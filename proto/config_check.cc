@@ -16,6 +16,7 @@
 #include "google/protobuf/descriptor.h"
 #include "google/protobuf/repeated_ptr_field.h"
 #include "proto/text_config.h"
+#include "proto/verifier_names.h"
 
 namespace ponder {
 namespace {
@@ -153,8 +154,31 @@ void CheckPolicy(const RunConfig& config, Checker& check) {
                     check);
 }
 
+// Names that rows and components may use; empty where only the server at
+// reward.address knows them.
+std::vector<std::string> KnownVerifiers(const RewardConfig& reward) {
+  std::vector<std::string> names;
+  if (reward.has_address()) return names;
+  for (const absl::string_view name : kBuiltInVerifiers) {
+    names.emplace_back(name);
+  }
+  for (const PluginVerifier& plugin : reward.verifier()) {
+    names.push_back(plugin.name());
+  }
+  return names;
+}
+
+void CheckVerifierName(const std::string& path, absl::string_view field,
+                       const std::string& name,
+                       const std::vector<std::string>& known, Checker& check) {
+  check.Require(
+      known.empty() || std::count(known.begin(), known.end(), name), path,
+      field, absl::StrCat("\"", name, "\""),
+      absl::StrCat("wanted the name of a verifier", NameHint(name, known)));
+}
+
 void CheckDataSets(const std::string& field, const DataSets& sets,
-                   Checker& check) {
+                   const std::vector<std::string>& verifiers, Checker& check) {
   std::set<std::string> names;
   for (int i = 0; i < sets.size(); ++i) {
     const std::string path = Element(field, i);
@@ -167,6 +191,9 @@ void CheckDataSets(const std::string& field, const DataSets& sets,
     check.Require(names.insert(name).second, path, "name",
                   absl::StrCat("\"", name, "\""),
                   "wanted a name that no other set has");
+    if (set.has_verifier()) {
+      CheckVerifierName(path, "verifier", set.verifier(), verifiers, check);
+    }
   }
 }
 
@@ -223,7 +250,46 @@ void CheckComponentOptions(const RewardComponent& component,
                 component.repetition().ngram_words(), 1);
 }
 
+void CheckPlugin(const PluginVerifier& plugin, const std::string& path,
+                 Checker& check) {
+  check.Given(path, "name", plugin.name(), "what rows and components call it");
+  check.Plain(path, "name", plugin.name());
+  check.Require(
+      !IsBuiltInVerifier(plugin.name()) && plugin.name() != kAccuracyComponent,
+      path, "name", absl::StrCat("\"", plugin.name(), "\""),
+      "wanted a name that no built-in verifier or component has");
+  check.Require(plugin.kind_case() != PluginVerifier::KIND_NOT_SET, path,
+                "kind", "missing",
+                "wanted one of python, command, library, address");
+  const std::string& python = plugin.python();
+  const size_t colon = python.rfind(':');
+  check.Require(
+      !plugin.has_python() || (colon != std::string::npos && colon > 0 &&
+                               colon + 1 < python.size()),
+      path, "python", absl::StrCat("\"", python, "\""),
+      "wanted FILE.py:FUNCTION");
+  check.Require(!plugin.has_command() || !plugin.command().empty(), path,
+                "command", "\"\"", "wanted a command line");
+  check.Require(!plugin.has_library() || !plugin.library().empty(), path,
+                "library", "\"\"", "wanted a path");
+  check.Require(!plugin.has_address() || !plugin.address().empty(), path,
+                "address", "\"\"", "wanted HOST:PORT");
+  check.Given(path, "interpreter", plugin.interpreter(), "a path");
+  check.Require(plugin.has_python() ||
+                    plugin.interpreter() ==
+                        PluginVerifier::default_instance().interpreter(),
+                path, "interpreter",
+                absl::StrCat("\"", plugin.interpreter(), "\""),
+                "wanted it together with python only");
+  check.Above(path, "timeout_seconds", plugin.timeout_seconds(), 0);
+  check.AtLeast(path, "workers", plugin.workers(), 0);
+  check.Require(std::isfinite(plugin.correct_from()), path, "correct_from",
+                absl::StrCat(plugin.correct_from()), "wanted a finite number");
+}
+
 void CheckReward(const RewardConfig& reward, Checker& check) {
+  std::vector<std::string> known = KnownVerifiers(reward);
+  if (!known.empty()) known.emplace_back(kAccuracyComponent);
   std::set<std::string> names;
   for (int i = 0; i < reward.component_size(); ++i) {
     const RewardComponent& component = reward.component(i);
@@ -236,6 +302,7 @@ void CheckReward(const RewardConfig& reward, Checker& check) {
     check.Require(names.insert(component.name()).second, path, "name",
                   absl::StrCat("\"", component.name(), "\""),
                   "wanted each component once");
+    CheckVerifierName(path, "name", component.name(), known, check);
     CheckComponentOptions(component, path, check);
   }
   const SandboxLimits& limits = reward.sandbox();
@@ -253,6 +320,19 @@ void CheckReward(const RewardConfig& reward, Checker& check) {
                 0);
   check.AtLeast("reward", "sandbox_slots", reward.sandbox_slots(), 0);
   check.Above("reward", "timeout_seconds", reward.timeout_seconds(), 0);
+  names.clear();
+  for (int i = 0; i < reward.verifier_size(); ++i) {
+    const PluginVerifier& plugin = reward.verifier(i);
+    const std::string path = JoinPath("reward", Element("verifier", i));
+    CheckPlugin(plugin, path, check);
+    check.Require(names.insert(plugin.name()).second, path, "name",
+                  absl::StrCat("\"", plugin.name(), "\""),
+                  "wanted a name that no other verifier has");
+    check.Require(!reward.has_address(), path, "name",
+                  absl::StrCat("\"", plugin.name(), "\""),
+                  "wanted it in the configuration of the server at "
+                  "reward.address, which this run uses");
+  }
 }
 
 // The largest group of samples of one prompt that a stage or an evaluation asks
@@ -501,8 +581,9 @@ std::optional<ConfigProblem> FindConfigProblem(const RunConfig& config) {
   Checker check;
   check.Plain("", "name", config.name());
   check.Given("", "runs_dir", config.runs_dir(), "a folder");
-  CheckDataSets("data", config.data(), check);
-  CheckDataSets("eval_data", config.eval_data(), check);
+  const std::vector<std::string> verifiers = KnownVerifiers(config.reward());
+  CheckDataSets("data", config.data(), verifiers, check);
+  CheckDataSets("eval_data", config.eval_data(), verifiers, check);
   CheckPrompt(config.prompt(), check);
   CheckPolicy(config, check);
   CheckReward(config.reward(), check);

@@ -182,7 +182,9 @@ TEST_F(TextConfigTest, RulesForEveryNumber) {
       {"prompt.template=x", "{prompt}"},
       {"prompt.system=x", "{system}"},
       {"reward.component.weight=1", "reward.component[0].name: missing"},
+      {"reward.component.name=acuracy", "did you mean"},
       {"reward.sandbox.cpu_seconds=0", "more than 0"},
+      {"data[0].verifier=maths", "did you mean \"math\"?"},
       {"rollout.workers=0", "rollout.listen"},
       {"rollout.slots=0", "at least 1"},
       {"rollout.kv_cache_tokens=100", "9 of the longest responses"},
@@ -204,6 +206,57 @@ TEST_F(TextConfigTest, RulesForEveryNumber) {
   // No effect where nothing else is wrong.
   EXPECT_EQ(Error(kGood, {"stage[1].grpo.optimizer.learning_rate=0"}),
             "no error");
+}
+
+TEST_F(TextConfigTest, PluginRules) {
+  const auto error = [&](const std::string& fields) {
+    return Error(absl::StrCat(kGood, "reward { ", fields, " }"));
+  };
+  EXPECT_EQ(error("verifier { name: \"mine\" python: \"a.py:f\" workers: 2 }\n"
+                  "verifier { name: \"hers\" command: \"a | b\" }\n"
+                  "component { name: \"mine\" weight: 0.5 }"),
+            "no error");
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {"python: \"a.py:f\"", "reward.verifier[0].name: missing"},
+      {"name: \"a/b\" python: \"a.py:f\"", "plain name"},
+      {"name: \"math\" python: \"a.py:f\"", "no built-in verifier"},
+      {"name: \"accuracy\" python: \"a.py:f\"", "no built-in verifier"},
+      {"name: \"a\"", "verifier[0].kind: missing; wanted one of python, "},
+      {"name: \"a\" python: \"a.py:f\" command: \"b\"",
+       "another member of oneof"},
+      {"name: \"a\" python: \"a.py\"", "wanted FILE.py:FUNCTION"},
+      {"name: \"a\" python: \"a.py:\"", "wanted FILE.py:FUNCTION"},
+      {"name: \"a\" command: \"\"", "wanted a command line"},
+      {"name: \"a\" library: \"\"", "wanted a path"},
+      {"name: \"a\" address: \"\"", "wanted HOST:PORT"},
+      {"name: \"a\" command: \"b\" interpreter: \"c\"", "python only"},
+      {"name: \"a\" command: \"b\" timeout_seconds: 0", "more than 0"},
+      {"name: \"a\" command: \"b\" workers: -1", "at least 0"},
+      {"name: \"a\" command: \"b\" correct_from: nan", "a finite number"},
+      {"name: \"a\" command: \"b\" } verifier { name: \"a\" command: \"c\"",
+       "verifier[1].name: \"a\"; wanted a name that no other"},
+      {"name: \"a\" command: \"b\" } address: \"x:1\" component { name: \"a\"",
+       "the server at reward.address"},
+      {"name: \"mine\" command: \"b\" } component { name: \"mime\"",
+       "component[0].name: \"mime\"; wanted the name of a verifier; did you "
+       "mean \"mine\"?"},
+  };
+  for (const auto& [fields, want] : cases) {
+    EXPECT_THAT(error(absl::StrCat("verifier { ", fields, " }")),
+                HasSubstr(want));
+  }
+  // What only another machine knows is not checked here.
+  EXPECT_EQ(error("address: \"x:1\" component { name: \"its_own\" }"),
+            "no error");
+  // A run's own copy of its configuration has every default in it.
+  const auto config = Load(
+      absl::StrCat(kGood, "reward { verifier { name: \"a\" command: \"b\" } }"),
+      {"reward.verifier[a].timeout_seconds=3"});
+  ASSERT_TRUE(config.ok()) << config.status();
+  const auto again = Load(RunConfigToText(*config), {});
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(again->reward().verifier(0).command(), "b");
+  EXPECT_EQ(again->reward().verifier(0).timeout_seconds(), 3);
 }
 
 TEST_F(TextConfigTest, StageRules) {
