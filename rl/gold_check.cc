@@ -55,26 +55,28 @@ absl::StatusOr<std::vector<ScoredResponse>> ScoreGolds(
   context.set_deadline(
       absl::ToChronoTime(absl::Now() + kRowDeadline * num_golds));
   const auto stream = rewards->Score(&context);
-  // A message each: tests may be megabytes. The service takes this many before
-  // its first score is read; if it takes no more, Finish() says why.
-  for (int i = 0; i < num_golds; ++i) {
-    const DataRow& row = *golds[i].row;
-    ScoreRequest request;
-    Problem* problem = request.add_problems();
-    problem->set_slot(i);
-    problem->set_id(row.id);
-    problem->set_verifier(row.verifier);
-    problem->set_prompt(row.prompt);
-    problem->set_answer(row.answer);
-    *problem->mutable_tests() = row.tests;
-    *problem->mutable_row() = row.row;
-    ResponseToScore* response = request.add_responses();
-    response->set_slot(i);
-    response->set_index(i);
-    response->set_text(golds[i].response);
-    if (!stream->Write(request)) break;
-  }
-  stream->WritesDone();
+  // A message each: tests may be megabytes. Written while scores are read, as
+  // the service asks for; if it takes no more, Finish() says why.
+  std::thread writer([&] {
+    for (int i = 0; i < num_golds; ++i) {
+      const DataRow& row = *golds[i].row;
+      ScoreRequest request;
+      Problem* problem = request.add_problems();
+      problem->set_slot(i);
+      problem->set_id(row.id);
+      problem->set_verifier(row.verifier);
+      problem->set_prompt(row.prompt);
+      problem->set_answer(row.answer);
+      *problem->mutable_tests() = row.tests;
+      *problem->mutable_row() = row.row;
+      ResponseToScore* response = request.add_responses();
+      response->set_slot(i);
+      response->set_index(i);
+      response->set_text(golds[i].response);
+      if (!stream->Write(request)) break;
+    }
+    stream->WritesDone();
+  });
   std::vector<ScoredResponse> scores(golds.size());
   int num_scores = 0;
   ScoreReply reply;
@@ -85,6 +87,7 @@ absl::StatusOr<std::vector<ScoredResponse>> ScoreGolds(
       scores[score.index()] = std::move(score);
     }
   }
+  writer.join();
   PONDER_RETURN_IF_ERROR(FromGrpcStatus(stream->Finish()));
   if (num_scores != num_golds) {
     return absl::UnavailableError(absl::StrCat("the reward server sent ",
