@@ -246,6 +246,10 @@ void CheckComponentOptions(const RewardComponent& component,
     check.AtLeast(JoinPath(path, "length"), "cache_tokens",
                   static_cast<double>(length.cache_tokens()), 1);
   }
+  check.Require(!length.has_max_tokens() || !length.has_cache_tokens() ||
+                    length.cache_tokens() <= length.max_tokens(),
+                JoinPath(path, "length"), "cache_tokens",
+                absl::StrCat(length.cache_tokens()), "wanted 1 to max_tokens");
   check.AtLeast(JoinPath(path, "repetition"), "ngram_words",
                 component.repetition().ngram_words(), 1);
 }

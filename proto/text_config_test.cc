@@ -208,6 +208,30 @@ TEST_F(TextConfigTest, RulesForEveryNumber) {
             "no error");
 }
 
+TEST_F(TextConfigTest, ComponentOptions) {
+  const auto error = [&](const std::string& component) {
+    return Error(
+        absl::StrCat(kGood, "reward { component { ", component, " } }"));
+  };
+  EXPECT_EQ(error("name: \"language\" language { target: \"zh\" }"),
+            "no error");
+  EXPECT_EQ(error("name: \"length\" length { cache_tokens: 9 }"), "no error");
+  const std::pair<std::string, std::string> cases[] = {
+      {"name: \"format\" length { max_tokens: 9 }",
+       "length: given; wanted it in the component of that name only"},
+      {"name: \"language\" language { target: \"klingon\" }",
+       "language.target: \"klingon\"; wanted one of ar, de,"},
+      {"name: \"length\" length { max_tokens: 0 }", "at least 1"},
+      {"name: \"length\" length { cache_tokens: 0 }", "at least 1"},
+      {"name: \"length\" length { max_tokens: 9 cache_tokens: 10 }",
+       "wanted 1 to max_tokens"},
+      {"name: \"repetition\" repetition { ngram_words: 0 }", "at least 1"},
+  };
+  for (const auto& [component, want] : cases) {
+    EXPECT_THAT(error(component), HasSubstr(want)) << component;
+  }
+}
+
 TEST_F(TextConfigTest, PluginRules) {
   const auto error = [&](const std::string& fields) {
     return Error(absl::StrCat(kGood, "reward { ", fields, " }"));

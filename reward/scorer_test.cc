@@ -1,13 +1,16 @@
 #include "reward/scorer.h"
 
+#include <iterator>
 #include <limits>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "proto/verifier_names.h"
 #include "reward/builtin_verifiers.h"
 
 namespace ponder {
@@ -127,6 +130,220 @@ TEST(ScorerTest, AnswersAreValidUtf8) {
   const ScoredResponse scored =
       Score(MathProblem("6"), Response("\\boxed{\xff\xc3\xa9\xe2\x82}"));
   EXPECT_EQ(scored.extracted(), "?\xc3\xa9??");
+}
+
+// Says what it is told to, and counts how often it was asked.
+class FixedVerifier final : public Verifier {
+ public:
+  explicit FixedVerifier(VerifierScore score) : score_(std::move(score)) {}
+
+  absl::StatusOr<std::vector<VerifierScore>> Score(
+      absl::Span<const SampleToScore> samples, const CancelToken*) override {
+    ++num_calls;
+    return std::vector<VerifierScore>(samples.size(), score_);
+  }
+
+  int num_calls = 0;
+
+ private:
+  const VerifierScore score_;
+};
+
+VerifierScore ValueOf(Verdict verdict, double value) {
+  VerifierScore score;
+  score.verdict = verdict;
+  score.value = value;
+  score.reason = "because";
+  return score;
+}
+
+// A scorer with a plug-in "mine" that always says the same.
+class PluginScorer {
+ public:
+  explicit PluginScorer(VerifierScore score) : scorer_(Map(std::move(score))) {}
+
+  ScoredResponse Score(const Problem& problem,
+                       const ResponseToScore& response) {
+    const auto scored = scorer_.Score(problem, response, nullptr);
+    EXPECT_TRUE(scored.ok()) << scored.status();
+    return scored.ok() ? *scored : ScoredResponse();
+  }
+  int num_calls() const { return mine_->num_calls; }
+
+ private:
+  VerifierMap Map(VerifierScore score) {
+    VerifierMap map = BuiltInVerifiers(nullptr, {}, "no sandbox");
+    auto mine = std::make_unique<FixedVerifier>(std::move(score));
+    mine_ = mine.get();
+    map["mine"] = std::move(mine);
+    return map;
+  }
+
+  FixedVerifier* mine_ = nullptr;
+  const Scorer scorer_;
+};
+
+TEST(ScorerTest, BuiltInVerifiersAreThoseThatConfigurationsMayName) {
+  std::vector<std::string> names;
+  for (const auto& [name, verifier] : BuiltInVerifiers(nullptr, {}, "")) {
+    names.push_back(name);
+  }
+  EXPECT_THAT(names,
+              testing::ElementsAreArray(std::vector<std::string>(
+                  std::begin(kBuiltInVerifiers), std::end(kBuiltInVerifiers))));
+}
+
+TEST(ScorerTest, PluginIsAVerifierAndAComponent) {
+  PluginScorer scorer(ValueOf(WRONG, 0.5));
+  Problem problem = MathProblem("6");
+  problem.set_verifier("mine");
+  const ScoredResponse as_verifier = scorer.Score(problem, Response("x"));
+  EXPECT_EQ(as_verifier.verdict(), WRONG);
+  EXPECT_EQ(as_verifier.reward(), 0.5);
+  EXPECT_EQ(as_verifier.reason(), "because");
+
+  problem.set_verifier("math");
+  AddComponent("accuracy", 1, &problem);
+  AddComponent("mine", -2, &problem);
+  const ScoredResponse both = scorer.Score(problem, Response("\\boxed{6}"));
+  EXPECT_EQ(both.verdict(), CORRECT);
+  EXPECT_EQ(both.reward(), 0);
+  EXPECT_EQ(both.components(1).name(), "mine");
+  EXPECT_EQ(both.components(1).value(), 0.5);
+  EXPECT_EQ(both.components(1).verdict(), WRONG);
+  EXPECT_EQ(both.components(1).reason(), "because");
+}
+
+// Twice the row's verifier is still one call.
+TEST(ScorerTest, AVerifierIsAskedOnce) {
+  PluginScorer scorer(ValueOf(CORRECT, 3));
+  Problem problem = MathProblem("6");
+  problem.set_verifier("mine");
+  AddComponent("accuracy", 1, &problem);
+  AddComponent("mine", 0.5, &problem);
+  EXPECT_EQ(scorer.Score(problem, Response("x")).reward(), 4.5);
+  EXPECT_EQ(scorer.num_calls(), 1);
+}
+
+TEST(ScorerTest, AComponentForcesItsVerifier) {
+  PluginScorer scorer(ValueOf(CORRECT, 1));
+  Problem problem = MathProblem("6");
+  problem.set_verifier("mine");
+  AddComponent("math", 1, &problem);
+  const ScoredResponse scored = scorer.Score(problem, Response("\\boxed{7}"));
+  EXPECT_EQ(scored.verdict(), CORRECT);  // The row's own.
+  EXPECT_EQ(scored.reward(), 0);
+  EXPECT_EQ(scored.components(0).verdict(), WRONG);
+}
+
+// A plug-in cannot make a score of what is none.
+TEST(ScorerTest, NoFabricatedScores) {
+  for (const VerifierScore& bad :
+       {ValueOf(UNSCORABLE, 1), ValueOf(VERDICT_UNSPECIFIED, 1),
+        ValueOf(CORRECT, std::numeric_limits<double>::quiet_NaN()),
+        ValueOf(WRONG, -std::numeric_limits<double>::infinity())}) {
+    PluginScorer scorer(bad);
+    Problem problem = MathProblem("6");
+    AddComponent("accuracy", 1, &problem);
+    AddComponent("mine", 0.1, &problem);
+    const ScoredResponse scored = scorer.Score(problem, Response("\\boxed{6}"));
+    EXPECT_EQ(scored.verdict(), CORRECT);
+    EXPECT_FALSE(scored.has_reward());
+    EXPECT_FALSE(scored.components(1).has_value());
+    EXPECT_EQ(scored.components(1).verdict(), UNSCORABLE);
+    EXPECT_FALSE(scored.components(1).reason().empty());
+    problem.mutable_components(1)->set_weight(0);
+    EXPECT_EQ(scorer.Score(problem, Response("\\boxed{6}")).reward(), 1);
+  }
+}
+
+// The answer of a response that was cut off is wrong, and worth no more than
+// its verifier gives it: -1 must not become 0.
+TEST(ScorerTest, TruncatedPluginAnswers) {
+  ResponseToScore response = Response("x");
+  response.set_truncated(true);
+  for (const auto& [score, want] : {std::pair(ValueOf(CORRECT, 1), 0.0),
+                                    std::pair(ValueOf(WRONG, -1), -1.0),
+                                    std::pair(ValueOf(WRONG, 0.5), 0.0)}) {
+    PluginScorer scorer(score);
+    Problem problem = MathProblem("6");
+    problem.set_verifier("mine");
+    const ScoredResponse scored = scorer.Score(problem, response);
+    EXPECT_EQ(scored.verdict(), WRONG);
+    EXPECT_EQ(scored.reward(), want);
+    EXPECT_THAT(scored.reason(), HasSubstr("token limit"));
+  }
+  // A component that is not about the answer keeps its value.
+  PluginScorer scorer(ValueOf(CORRECT, 1));
+  Problem problem = MathProblem("6");
+  AddComponent("mine", 1, &problem);
+  AddComponent("math", 1, &problem);
+  const ScoredResponse scored = scorer.Score(problem, response);
+  EXPECT_EQ(scored.components(0).value(), 1);
+  EXPECT_EQ(scored.components(1).value(), 0);
+}
+
+TEST(ScorerTest, LengthComponent) {
+  Problem problem = MathProblem("6");
+  AddComponent("length", 2, &problem);
+  LengthOptions* options = problem.mutable_components(0)->mutable_length();
+  options->set_max_tokens(100);
+  ResponseToScore response = Response("\\boxed{6}");
+  const auto reward = [&](int tokens) {
+    response.clear_ids();
+    for (int i = 0; i < tokens; ++i) response.add_ids(7);
+    return Score(problem, response).reward();
+  };
+  EXPECT_EQ(reward(80), 0);  // A fifth of 100 is the cache.
+  EXPECT_EQ(reward(90), 2 * -0.5);
+  response.set_truncated(true);
+  EXPECT_EQ(reward(100), 2 * -1);
+  EXPECT_EQ(Score(problem, response).components(0).verdict(), WRONG);
+  response.set_truncated(false);
+  options->set_cache_tokens(50);
+  EXPECT_EQ(reward(75), 2 * -0.5);
+  EXPECT_EQ(reward(50), 0);
+  EXPECT_EQ(Score(problem, response).components(0).verdict(), CORRECT);
+  options->clear_max_tokens();
+  EXPECT_FALSE(Score(problem, response).has_reward());
+}
+
+TEST(ScorerTest, RepetitionComponent) {
+  Problem problem = MathProblem("6");
+  AddComponent("repetition", 1, &problem);
+  const ResponseToScore response = Response("the cat sat the cat sat");
+  EXPECT_EQ(Score(problem, response).reward(), -0.25);
+  problem.mutable_components(0)->mutable_repetition()->set_ngram_words(1);
+  EXPECT_EQ(Score(problem, response).reward(), -0.5);
+}
+
+TEST(ScorerTest, LanguageComponent) {
+  Problem problem = MathProblem("6");
+  problem.set_prompt("How many eggs does she have in the basket?");
+  AddComponent("language", 1, &problem);
+  const ResponseToScore response =
+      Response("<think>Sie hat die Eier in dem Korb.</think>\\boxed{6}");
+  const ScoredResponse scored = Score(problem, response);
+  EXPECT_EQ(scored.reward(), 0);
+  EXPECT_THAT(scored.components(0).reason(),
+              HasSubstr("0 of 7 words are in the language en"));
+  LanguageOptions* options = problem.mutable_components(0)->mutable_language();
+  options->set_target("de");
+  EXPECT_EQ(Score(problem, response).reward(), 1);
+  options->set_target("xx");
+  EXPECT_FALSE(Score(problem, response).has_reward());
+}
+
+TEST(ScorerTest, CodeProblemWithoutTestsIsUnscorable) {
+  auto pool = SandboxPool::Create(1);
+  if (!pool.ok()) GTEST_SKIP() << pool.status();
+  const Scorer scorer(BuiltInVerifiers(pool->get(), {}, ""));
+  Problem problem;
+  problem.set_verifier("code");
+  const auto scored = scorer.Score(problem, Response("print(1)"), nullptr);
+  ASSERT_TRUE(scored.ok()) << scored.status();
+  EXPECT_EQ(scored->verdict(), UNSCORABLE);
+  EXPECT_THAT(scored->reason(), HasSubstr("needs tests"));
 }
 
 TEST(ExtractProgramTest, LastFencedBlock) {
