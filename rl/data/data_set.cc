@@ -17,6 +17,7 @@
 #include "nlohmann/json.hpp"
 #include "proto/text_config.h"
 #include "proto/value_codec.h"
+#include "rl/data/verl_ground_truth.h"
 
 namespace ponder {
 namespace {
@@ -215,19 +216,44 @@ class RowParser {
       }
     }
     const Column verifier = FindColumn(json, "verifier");
-    if (verifier.found()) used.insert("verifier");
-    if (config_.has_verifier()) {
-      row.verifier = config_.verifier();
-    } else if (verifier.found()) {
+    if (verifier.found()) {
+      used.insert("verifier");
       if (!verifier.value->is_string()) {
         return absl::InvalidArgumentError(
             absl::StrCat("column verifier is ", verifier.value->type_name(),
                          "; wanted a name"));
       }
       row.verifier = verifier.value->get<std::string>();
-    } else {
-      row.verifier = tests.found() ? "code" : "math";
     }
+    if (config_.has_verifier()) row.verifier = config_.verifier();
+    if (!row.verifier.empty()) return absl::OkStatus();
+    if (tests.found()) {
+      row.verifier = "code";
+      return absl::OkStatus();
+    }
+    return ChooseByGroundTruth(json, row);
+  }
+
+  // Of a row that neither says what verifies it nor has tests: by what verl's
+  // ground truth is, else it is maths.
+  static absl::Status ChooseByGroundTruth(const Json& json, DataRow& row) {
+    row.verifier = "math";
+    const Column style = FindColumn(json, "reward_model.style");
+    if (style.found() && *style.value == "model") {
+      return absl::InvalidArgumentError(
+          "reward_model.style is \"model\": the row wants a reward model, and "
+          "no rule can score it; leave such rows out, or name a plug-in that "
+          "asks the model with data.verifier");
+    }
+    const Column truth = FindColumn(json, "reward_model.ground_truth");
+    if (!truth.found()) return absl::OkStatus();
+    PONDER_ASSIGN_OR_RETURN(VerlGroundTruth parsed,
+                            ParseVerlGroundTruth(*truth.value));
+    if (parsed.verifier.empty()) return absl::OkStatus();
+    row.verifier = parsed.verifier;
+    row.tests = std::move(parsed.tests);
+    row.row = std::move(parsed.columns);
+    row.answer.clear();  // It was the tests' or the target's text.
     return absl::OkStatus();
   }
 

@@ -109,6 +109,83 @@ TEST(DataSetTest, VerlRow) {
                                           "reward_model", "extra_info"));
 }
 
+DataRow Verl(const std::string& ground_truth, const DataSet& config = {}) {
+  return One(
+      absl::StrCat(R"({"data_source": "d", "prompt": [{"role": "user",)",
+                   R"( "content": "u"}], "reward_model": {"style": "rule",)",
+                   R"( "ground_truth": )", ground_truth, "}}"),
+      config);
+}
+
+TEST(DataSetTest, VerlProgramsThatReadAndPrint) {
+  // As an object, as the text of one, and with lists of lines.
+  for (const std::string truth :
+       {R"({"inputs": ["1 2\n", "3 4\n"], "outputs": ["3\n", "7\n"]})",
+        R"("{\"inputs\": [\"1 2\\n\", \"3 4\\n\"], \"outputs\": )"
+        R"([\"3\\n\", \"7\\n\"]}")",
+        R"({"inputs": [["1 2"], ["3 4"]], "outputs": [["3"], [7]],)"
+        R"( "fn_name": null})"}) {
+    const DataRow row = Verl(truth);
+    EXPECT_EQ(row.verifier, "code") << truth;
+    EXPECT_EQ(row.tests.kind(), "stdio");
+    ASSERT_EQ(row.tests.hidden_size(), 2);
+    EXPECT_EQ(row.tests.hidden(1).stdin(), "3 4\n");
+    EXPECT_EQ(row.tests.hidden(1).stdout(), "7\n");
+    EXPECT_EQ(row.answer, "");
+  }
+}
+
+TEST(DataSetTest, VerlFunctions) {
+  for (const std::string truth :
+       {R"({"fn_name": "f", "inputs": ["[1, 2]\n\"x\""], "outputs": ["3"]})",
+        R"({"fn_name": "f", "inputs": [[[1, 2], "x"]], "outputs": [3]})"}) {
+    const DataRow row = Verl(truth);
+    EXPECT_EQ(row.tests.kind(), "call") << truth;
+    EXPECT_EQ(row.tests.fn(), "f");
+    ASSERT_EQ(row.tests.hidden_size(), 1);
+    const TestCase& test = row.tests.hidden(0);
+    ASSERT_EQ(test.args().values_size(), 2);
+    EXPECT_EQ(test.args().values(0).list().values(1).int_value(), 2);
+    EXPECT_EQ(test.args().values(1).string_value(), "x");
+    EXPECT_EQ(test.expected().int_value(), 3);
+  }
+}
+
+TEST(DataSetTest, TinyZerosCountdown) {
+  const DataRow row = Verl(R"({"target": 98, "numbers": [44, 19, 35]})");
+  EXPECT_EQ(row.verifier, "countdown");
+  ASSERT_GE(row.row.fields_size(), 2);
+  EXPECT_EQ(row.row.fields(0).name(), "target");
+  EXPECT_EQ(row.row.fields(0).value().int_value(), 98);
+  EXPECT_EQ(row.row.fields(1).name(), "numbers");
+  EXPECT_EQ(row.row.fields(1).value().list().values_size(), 3);
+}
+
+TEST(DataSetTest, VerlAnswersThatOnlyLookLikeMore) {
+  for (const std::string truth : {R"("{1, 2}")", R"("{\"a\": 1}")", "72"}) {
+    EXPECT_EQ(Verl(truth).verifier, "math") << truth;
+    EXPECT_FALSE(Verl(truth).answer.empty()) << truth;
+  }
+  // A verifier of the user's own reads the ground truth itself.
+  DataSet config;
+  config.set_verifier("mine");
+  const DataRow row = Verl(R"({"inputs": 1, "outputs": 2})", config);
+  EXPECT_EQ(row.verifier, "mine");
+  EXPECT_EQ(row.tests.kind(), "");
+}
+
+TEST(DataSetTest, VerlRowsThatNoRuleCanScore) {
+  const std::string model =
+      R"({"prompt": "p", "reward_model": {"style": "model"}})";
+  EXPECT_THAT(Error(model), StartsWith("f.jsonl:1: reward_model.style is"));
+  DataSet config;
+  config.set_verifier("mine");
+  EXPECT_EQ(One(model, config).verifier, "mine");
+  EXPECT_THAT(Error(R"({"prompt": "p", "reward_model": {"ground_truth":)"
+                    R"( {"inputs": ["1"], "outputs": []}}})"),
+              HasSubstr("lists of the same length"));
+}
+
 TEST(DataSetTest, ConfiguredColumns) {
   DataSet config;
   config.set_prompt_field("in.text");
