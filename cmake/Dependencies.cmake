@@ -11,19 +11,33 @@ find_package(PkgConfig REQUIRED)
 pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)
 pkg_check_modules(UTF8PROC REQUIRED IMPORTED_TARGET libutf8proc)
 pkg_check_modules(SECCOMP REQUIRED IMPORTED_TARGET libseccomp)
+
+# ponder::arb: exact numbers (FLINT 2.9) and ball arithmetic (Arb 2.23), which
+# in Debian have no package configuration.
+find_path(PONDER_ARB_INCLUDE acb.h REQUIRED)
+find_path(PONDER_FLINT_INCLUDE flint/fmpq.h REQUIRED)
+find_library(PONDER_ARB NAMES flint-arb arb REQUIRED)
+find_library(PONDER_FLINT flint REQUIRED)
+add_library(ponder_arb INTERFACE)
+add_library(ponder::arb ALIAS ponder_arb)
+target_include_directories(ponder_arb SYSTEM INTERFACE
+  ${PONDER_ARB_INCLUDE} ${PONDER_FLINT_INCLUDE})
+target_link_libraries(ponder_arb INTERFACE ${PONDER_ARB} ${PONDER_FLINT} gmp)
 if(BUILD_TESTING)
   find_package(GTest REQUIRED)
 endif()
 
+# Where the scripts/setup* put what is not Debian's.
+if(DEFINED ENV{PONDER_DEPS})
+  set(ponder_deps $ENV{PONDER_DEPS})
+elseif(DEFINED ENV{XDG_CACHE_HOME})
+  set(ponder_deps $ENV{XDG_CACHE_HOME}/ponder)
+else()
+  set(ponder_deps $ENV{HOME}/.cache/ponder)
+endif()
+
 # ponder::torch: LibTorch out of PyPI's torch wheel.
 if(PONDER_WITH_TORCH)
-  if(DEFINED ENV{PONDER_DEPS})
-    set(ponder_deps $ENV{PONDER_DEPS})
-  elseif(DEFINED ENV{XDG_CACHE_HOME})
-    set(ponder_deps $ENV{XDG_CACHE_HOME}/ponder)
-  else()
-    set(ponder_deps $ENV{HOME}/.cache/ponder)
-  endif()
   set(PONDER_TORCH ${ponder_deps}/torch-2.11.0/torch CACHE PATH
       "The torch folder of the unpacked wheel (scripts/setup puts it there)")
   if(NOT EXISTS ${PONDER_TORCH}/lib/libtorch_cpu.so)

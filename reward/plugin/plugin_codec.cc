@@ -9,6 +9,7 @@
 #include "nlohmann/json.hpp"
 #include "proto/value_codec.h"
 #include "reward/response_parts.h"
+#include "reward/text_words.h"
 
 namespace ponder {
 namespace {
@@ -27,45 +28,28 @@ std::string Quoted(absl::string_view text) {
   return DumpJson(Json(std::string(text)));
 }
 
-// Length of the character that `text` begins with; 0 if it is none.
-size_t CharacterBytes(absl::string_view text) {
-  const auto byte = [&](size_t i) -> uint8_t {
-    return i < text.size() ? static_cast<uint8_t>(text[i]) : 0;
-  };
-  const uint8_t first = byte(0);
-  const size_t size = first < 0x80                    ? 1
-                      : first >= 0xc2 && first < 0xe0 ? 2
-                      : first >= 0xe0 && first < 0xf0 ? 3
-                      : first >= 0xf0 && first < 0xf5 ? 4
-                                                      : 0;
-  for (size_t i = 1; i < size; ++i) {
-    if ((byte(i) & 0xc0) != 0x80) return 0;
-  }
-  // Overlong forms, surrogates and what is beyond U+10FFFF.
-  if ((first == 0xe0 && byte(1) < 0xa0) || (first == 0xed && byte(1) > 0x9f) ||
-      (first == 0xf0 && byte(1) < 0x90) || (first == 0xf4 && byte(1) > 0x8f)) {
-    return 0;
-  }
-  return size;
-}
-
-std::string TextForPlugin(const ResponseToScore& response) {
-  return ReplaceInvalidUtf8(StripSpecialTokens(response.text()));
-}
-
-}  // namespace
-
-std::string ReplaceInvalidUtf8(absl::string_view text) {
+// `text` with U+FFFD for every byte that belongs to no character of UTF-8,
+// surrogates included.
+std::string WithValidUtf8(absl::string_view text) {
   std::string valid;
   valid.reserve(text.size());
   while (!text.empty()) {
-    const size_t size = CharacterBytes(text);
-    valid.append(size == 0 ? "\xef\xbf\xbd" : text.data(),
-                 size == 0 ? 3 : size);
-    text.remove_prefix(size == 0 ? 1 : size);
+    const absl::string_view before = text;
+    const char32_t c = TakeCharacter(&text);
+    if (c == 0xfffd) {
+      valid.append("\xef\xbf\xbd");
+    } else {
+      valid.append(before.data(), before.size() - text.size());
+    }
   }
   return valid;
 }
+
+std::string TextForPlugin(const ResponseToScore& response) {
+  return WithValidUtf8(StripSpecialTokens(response.text()));
+}
+
+}  // namespace
 
 std::string RequestLine(const SampleToScore& sample, int64_t id,
                         int64_t remaining) {

@@ -23,10 +23,6 @@ struct PluginAnswer {
   std::string reason;           // Any bytes; may be empty.
 };
 
-// `text` with U+FFFD for every byte that belongs to no character of UTF-8,
-// surrogates included.
-std::string ReplaceInvalidUtf8(absl::string_view text);
-
 // One line, with its newline, as docs/verifiers.md describes it. `remaining`
 // samples of the same batch come right after this one.
 std::string RequestLine(const SampleToScore& sample, int64_t id,
