@@ -9,6 +9,7 @@
 
 #include <cstdio>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -18,13 +19,16 @@
 #include "base/stop_signal.h"
 #include "cli/command.h"
 #include "cli/limit_flags.h"
+#include "proto/text_config.h"
+#include "reward/plugin/load_plugins.h"
 
 namespace ponder {
 namespace {
 
 struct RewardServerFlags {
+  std::string config;
   std::string listen = "127.0.0.1:0";
-  int slots = 0;
+  std::optional<int> slots;
   int port_fd = -1;
   bool die_with_parent = false;
   SandboxLimits limits;
@@ -33,10 +37,18 @@ struct RewardServerFlags {
 absl::Status RunRewardServer(const RewardServerFlags& flags) {
   if (flags.die_with_parent) prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0);
 
+  RewardConfig config;
+  if (!flags.config.empty()) {
+    PONDER_ASSIGN_OR_RETURN(const RunConfig run,
+                            LoadRunConfig(flags.config, /*settings=*/{}));
+    config = run.reward();
+  }
+  config.mutable_sandbox()->MergeFrom(flags.limits);
   RewardServer::Options options;
   options.address = flags.listen;
-  options.sandbox_slots = flags.slots;
-  options.code.limits = RunLimitsFromConfig(flags.limits);
+  options.sandbox_slots = flags.slots.value_or(config.sandbox_slots());
+  options.code.limits = RunLimitsFromConfig(config.sandbox());
+  PONDER_ASSIGN_OR_RETURN(options.plugins, LoadPlugins(config.verifier()));
   PONDER_ASSIGN_OR_RETURN(const std::unique_ptr<RewardServer> server,
                           RewardServer::Start(std::move(options)));
 
@@ -63,6 +75,9 @@ void AddRewardServerCommand(CLI::App& app, Command* chosen) {
   CLI::App* command = app.add_subcommand(
       "reward-server", "Scores responses for rollout workers, over gRPC");
   auto flags = std::make_shared<RewardServerFlags>();
+  command->add_option("--config", flags->config,
+                      "A run's configuration; its reward {} has the plug-ins "
+                      "and limits. Other flags win over it");
   command
       ->add_option("--listen", flags->listen,
                    "Address and port; port 0 takes any")
@@ -70,7 +85,6 @@ void AddRewardServerCommand(CLI::App& app, Command* chosen) {
   command
       ->add_option("--slots", flags->slots,
                    "Programs that run at a time; 0: one a core")
-      ->capture_default_str()
       ->check(CLI::NonNegativeNumber);
   command->add_option("--port-fd", flags->port_fd,
                       "Open file that the bound port is written to");

@@ -11,6 +11,7 @@
 #include "cli/command.h"
 #include "grpcpp/create_channel.h"
 #include "proto/text_config.h"
+#include "reward/plugin/load_plugins.h"
 #include "reward/reward_server.h"
 #include "rl/gold_check.h"
 
@@ -56,6 +57,8 @@ absl::Status RunVerifyData(const VerifyDataFlags& flags) {
   RewardServer::Options options;
   options.sandbox_slots = config.reward().sandbox_slots();
   options.code.limits = RunLimitsFromConfig(config.reward().sandbox());
+  PONDER_ASSIGN_OR_RETURN(options.plugins,
+                          LoadPlugins(config.reward().verifier()));
   PONDER_ASSIGN_OR_RETURN(const std::unique_ptr<RewardServer> server,
                           RewardServer::Start(std::move(options)));
   const auto rewards = RewardService::NewStub(

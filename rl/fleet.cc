@@ -88,35 +88,22 @@ Fleet::~Fleet() {
 }
 
 absl::Status Fleet::StartRewardServer(int port) {
-  const RewardConfig& reward = options_.config.reward();
-  const SandboxLimits& limits = reward.sandbox();
   ChildProcess::Options child;
   child.name = "reward server";
   child.log_path = LogPath(options_.run_folder, "reward_server");
   child.arguments = {"reward-server",
+                     "--config",
+                     absl::StrCat(options_.run_folder, "/config.textproto"),
                      "--listen",
                      absl::StrCat("127.0.0.1:", port),
                      "--port-fd",
-                     "3",
-                     "--slots",
-                     absl::StrCat(reward.sandbox_slots()),
-                     "--cpu-seconds",
-                     absl::StrCat(limits.cpu_seconds()),
-                     "--wall-seconds",
-                     absl::StrCat(limits.wall_seconds()),
-                     "--memory-bytes",
-                     absl::StrCat(limits.memory_bytes()),
-                     "--processes",
-                     absl::StrCat(limits.processes()),
-                     "--output-bytes",
-                     absl::StrCat(limits.output_bytes()),
-                     "--file-bytes",
-                     absl::StrCat(limits.file_bytes()),
-                     "--disk-bytes",
-                     absl::StrCat(limits.disk_bytes())};
+                     "3"};
+  // It starts the plug-ins before it serves.
+  const absl::Duration timeout =
+      kStartTimeout * (1 + options_.config.reward().verifier_size());
   PONDER_ASSIGN_OR_RETURN(reward_server_, ChildProcess::Start(child));
   PONDER_ASSIGN_OR_RETURN(const std::string line,
-                          reward_server_->ReadLine(kStartTimeout));
+                          reward_server_->ReadLine(timeout));
   reward_address_ = absl::StrCat("127.0.0.1:", line);
   return absl::OkStatus();
 }

@@ -17,7 +17,7 @@ namespace ponder {
 struct GoldCheck {
   int64_t checked = 0;
   int64_t passed = 0;
-  int64_t skipped = 0;  // Rows with nothing to check: tests without a solution.
+  int64_t skipped = 0;  // Rows with nothing to check.
   // "row ID: REASON" of the first few that failed.
   std::vector<std::string> failures;
   // Not OK if a gold answer failed.
@@ -31,7 +31,8 @@ struct GoldCheck {
 // it marks its answer (#### or \boxed), else in a box; of countdown its
 // response, or without one whether it can be scored. Rows without a gold
 // answer are checked by their response if `run_solutions` (code is then run),
-// else skipped.
+// else skipped. Of other verifiers than math, code and countdown the first row
+// is scored, which shows that the server has it, and no score is expected.
 absl::StatusOr<GoldCheck> CheckGoldAnswers(RewardService::Stub* rewards,
                                            const DataRows& rows,
                                            bool run_solutions = false);

@@ -128,11 +128,28 @@ TEST_F(GoldCheckTest, SolutionsAreCheckedOnlyOnRequest) {
   EXPECT_EQ(check->checked, 0);
   EXPECT_EQ(check->skipped, 1);
   EXPECT_TRUE(check->status.ok());
-  EXPECT_THAT(check->Line("set"), HasSubstr("1 rows have tests instead"));
+  EXPECT_THAT(check->Line("set"),
+              HasSubstr("1 rows have no gold answer to check"));
   check = CheckGoldAnswers(stub_.get(), rows, /*run_solutions=*/true);
   ASSERT_TRUE(check.ok()) << check.status();
   EXPECT_EQ(check->passed, 1);
   EXPECT_THAT(service_.seen(), ElementsAre("code:math:def right(): pass"));
+}
+
+// Which answer a plug-in calls right nobody knows; but the server must have it.
+TEST_F(GoldCheckTest, OfPlugInsTheFirstRowIsScored) {
+  DataRows rows = {.name = "set", .rows = {Row("a", "right")}};
+  for (int i = 0; i < 40; ++i) {
+    rows.rows.push_back(Row(absl::StrCat("mine", i), i == 0 ? "" : "wrong"));
+    rows.rows.back().verifier = "mine";
+  }
+  const auto check = CheckGoldAnswers(stub_.get(), rows);
+  ASSERT_TRUE(check.ok()) << check.status();
+  EXPECT_TRUE(check->status.ok()) << check->status;
+  EXPECT_EQ(check->checked, 1);
+  EXPECT_EQ(check->skipped, 40);
+  EXPECT_THAT(service_.seen(),
+              UnorderedElementsAre("a:math:\\boxed{right}", "mine0:mine:"));
 }
 
 TEST_F(GoldCheckTest, LostInfrastructureIsNoVerdict) {

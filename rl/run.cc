@@ -193,12 +193,8 @@ absl::StatusOr<Lease> MakeLease(const Run& run, const DataRow& row,
   lease.set_thought_opened(run.renderer->ThoughtOpened());
 
   Problem* problem = lease.mutable_problem();
-  problem->set_id(row.id);
-  problem->set_verifier(row.verifier);
+  *problem = ProblemOfRow(row);
   problem->set_prompt(prompt.text);
-  problem->set_answer(row.answer);
-  *problem->mutable_tests() = row.tests;
-  *problem->mutable_row() = row.row;
   *problem->mutable_components() = run.config.reward().component();
   for (RewardComponent& component : *problem->mutable_components()) {
     if (component.name() == "length" && !component.length().has_max_tokens()) {

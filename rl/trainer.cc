@@ -368,6 +368,10 @@ absl::Status Train(const RunConfig& config, const TrainOptions& options) {
   PONDER_ASSIGN_OR_RETURN(
       run.metrics,
       MetricsLog::Open(run.folder.path(), resumed_step, restarted_stage));
+  // A plug-in that cannot be loaded is found before the first stage trains.
+  if (!config.reward().verifier().empty()) {
+    PONDER_RETURN_IF_ERROR(run.NeedFleet());
+  }
   const absl::Status status = Trainer(run).RunStages();
   if (absl::IsCancelled(status)) {
     return absl::CancelledError(absl::StrCat(

@@ -176,10 +176,7 @@ class RowParser {
     if (config_.has_answer_field() && !answer.found()) {
       return MissingField("answer_field", config_.answer_field(), json);
     }
-    if (answer.found()) {
-      row.answer = AsText(*answer.value);
-      used.insert(answer.name);
-    }
+    if (answer.found()) row.answer = AsText(*answer.value);
     const Column response = ChooseColumn(
         json, config_.has_response_field(), config_.response_field(),
         {"response", "completion", "solution"});
@@ -194,7 +191,10 @@ class RowParser {
       } else {
         row.response = AsText(*response.value);
       }
-      used.insert(response.name);
+      // What a solution is called verifiers may want, and it may be the answer.
+      if (response.name != answer.name && response.name != "solution") {
+        used.insert(response.name);
+      }
     } else if (row.response.empty() && absl::StrContains(row.answer, "####")) {
       row.response = row.answer;  // GSM8K: the solution, then "#### 18".
     }
@@ -273,6 +273,26 @@ std::string RowHash(const Json& json) {
 }
 
 }  // namespace
+
+Problem ProblemOfRow(const DataRow& row) {
+  Problem problem;
+  problem.set_id(row.id);
+  problem.set_verifier(row.verifier);
+  problem.set_prompt(row.prompt);
+  problem.set_answer(row.answer);
+  *problem.mutable_tests() = row.tests;
+  *problem.mutable_row() = row.row;
+  for (const ChatMessage& message : row.messages) {
+    PromptMessage* out = problem.add_messages();
+    out->set_role(message.role);
+    out->set_content(message.content);
+  }
+  // The answer to the prompt is no part of it.
+  if (!row.messages.empty() && row.messages.back().role == "assistant") {
+    problem.mutable_messages()->RemoveLast();
+  }
+  return problem;
+}
 
 absl::StatusOr<std::vector<DataRow>> ParseDataRows(const DataSet& config,
                                                    absl::string_view content,

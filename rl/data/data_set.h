@@ -36,8 +36,13 @@ struct DataRow {
   TestSuite tests;       // `kind` is empty if there are none.
   std::string response;  // Written-out solution for fine-tuning; may be empty.
   std::string text;      // Text to learn as a whole; may be empty.
-  ObjectValue row;       // The columns that none of the above was taken from.
+  // All columns but those of the prompt, id, verifier, tests, text and
+  // response; a column that the answer was taken from has its type here.
+  ObjectValue row;
 };
+
+// What verifiers are told of the row, without components.
+Problem ProblemOfRow(const DataRow& row);
 
 struct DataRows {
   std::string name;

@@ -44,10 +44,12 @@ TEST(DataSetTest, OwnRow) {
   EXPECT_EQ(row.prompt, "1+1=");
   EXPECT_EQ(row.answer, "2");
   EXPECT_EQ(row.response, "\\boxed{2}");
-  ASSERT_EQ(row.row.fields_size(), 2);
-  EXPECT_EQ(row.row.fields(0).name(), "size");
-  EXPECT_EQ(row.row.fields(0).value().big_int(), "12345678901234567890123");
-  EXPECT_EQ(row.row.fields(1).value().list().values_size(), 2);
+  ASSERT_EQ(row.row.fields_size(), 3);
+  EXPECT_EQ(row.row.fields(0).name(), "answer");
+  EXPECT_EQ(row.row.fields(0).value().int_value(), 2);
+  EXPECT_EQ(row.row.fields(1).name(), "size");
+  EXPECT_EQ(row.row.fields(1).value().big_int(), "12345678901234567890123");
+  EXPECT_EQ(row.row.fields(2).value().list().values_size(), 2);
 }
 
 TEST(DataSetTest, CodeRow) {
@@ -66,7 +68,8 @@ TEST(DataSetTest, Gsm8kRow) {
   EXPECT_EQ(row.answer, "2+1=3\n#### 3");
   EXPECT_EQ(row.response, row.answer);
   EXPECT_EQ(row.verifier, "math");
-  EXPECT_EQ(row.row.fields_size(), 0);
+  ASSERT_EQ(row.row.fields_size(), 1);
+  EXPECT_EQ(row.row.fields(0).name(), "answer");
 }
 
 TEST(DataSetTest, TrlRows) {
@@ -84,6 +87,15 @@ TEST(DataSetTest, TrlRows) {
   EXPECT_EQ(chat.messages.size(), 2);
   EXPECT_EQ(chat.response, "c");
   EXPECT_EQ(chat.answer, "$4$");
+  // TRL's reward functions ask for the column by its name.
+  ASSERT_EQ(chat.row.fields_size(), 1);
+  EXPECT_EQ(chat.row.fields(0).name(), "solution");
+  const Problem problem = ProblemOfRow(chat);
+  ASSERT_EQ(problem.messages_size(), 2);
+  EXPECT_EQ(problem.messages(1).role(), "user");
+  EXPECT_EQ(problem.messages(1).content(), "u");
+  EXPECT_EQ(problem.answer(), "$4$");
+  EXPECT_EQ(problem.row().fields_size(), 1);
 
   const DataRow messages =
       One(R"({"messages": [{"role": "user", "content": "u"},)"
@@ -91,6 +103,7 @@ TEST(DataSetTest, TrlRows) {
   EXPECT_EQ(messages.prompt, "u");
   EXPECT_EQ(messages.response, "a");
   EXPECT_EQ(messages.messages.size(), 2);
+  EXPECT_EQ(ProblemOfRow(messages).messages_size(), 1);  // Without the answer.
 
   EXPECT_EQ(One(R"({"text": "whole"})").text, "whole");
 }
