@@ -13,7 +13,7 @@
 #include "nlohmann/json.hpp"
 #include "proto/value_codec.h"
 #include "reward/builtin_verifiers.h"
-#include "reward/math_verifier.h"
+#include "reward/math/verify.h"
 #include "reward/scorer.h"
 #include "sandbox/sandbox_pool.h"
 

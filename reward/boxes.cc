@@ -1,5 +1,10 @@
 #include "reward/boxes.h"
 
+#include <algorithm>
+#include <cstring>
+
+#include "reward/text_search.h"
+
 namespace ponder {
 namespace {
 
@@ -20,7 +25,9 @@ std::optional<Box> BoxAt(absl::string_view text, size_t begin, size_t name) {
     return Box{begin, end, text.substr(i, end - i)};
   }
   int depth = 0;
-  for (size_t k = i; k < text.size(); ++k) {
+  // What is longer is no answer; its beginning stands for it.
+  const size_t stop = std::min(text.size(), i + kMaxBoxBytes);
+  for (size_t k = i; k < stop; ++k) {
     if (text[k] == '\\') {
       ++k;  // An escaped brace is no brace.
     } else if (text[k] == '{') {
@@ -29,6 +36,9 @@ std::optional<Box> BoxAt(absl::string_view text, size_t begin, size_t name) {
       return Box{begin, k + 1, text.substr(i + 1, k - i - 1)};
     }
   }
+  if (stop < text.size()) {
+    return Box{begin, stop, text.substr(i + 1, stop - i - 1)};
+  }
   return std::nullopt;
 }
 
@@ -36,25 +46,34 @@ std::optional<Box> BoxAt(absl::string_view text, size_t begin, size_t name) {
 
 std::optional<Box> LastBox(absl::string_view text) {
   constexpr int kMaxStarts = 16;
-  size_t from = text.size();
-  for (int start = 0; start < kMaxStarts; ++start) {
-    const size_t boxed = text.substr(0, from).rfind("\\boxed");
-    const size_t fbox = text.substr(0, from).rfind("\\fbox");
-    if (boxed == kNone && fbox == kNone) break;
-    const bool is_fbox = boxed == kNone || (fbox != kNone && fbox > boxed);
-    const size_t begin = is_fbox ? fbox : boxed;
-    const std::optional<Box> box = BoxAt(text, begin, is_fbox ? 5 : 6);
+  constexpr absl::string_view kBoxed = "\\boxed";
+  constexpr absl::string_view kFbox = "\\fbox";
+  size_t end = text.size();
+  for (int start = 0; start < kMaxStarts && end > 0;) {
+    // The x is rare.
+    const void* const x = memrchr(text.data(), 'x', end);
+    if (x == nullptr) break;
+    end = static_cast<size_t>(static_cast<const char*>(x) - text.data());
+    const auto is_at = [&](absl::string_view name, size_t offset) {
+      return end >= offset && text.substr(end - offset, name.size()) == name;
+    };
+    const bool boxed = is_at(kBoxed, 3);
+    if (!boxed && !is_at(kFbox, 4)) continue;
+    const size_t begin = end - (boxed ? 3 : 4);
+    const std::optional<Box> box =
+        BoxAt(text, begin, boxed ? kBoxed.size() : kFbox.size());
     if (box.has_value()) return box;
-    from = begin;
+    ++start;
+    end = begin;
   }
   return std::nullopt;
 }
 
 std::optional<absl::string_view> AnswerTag(absl::string_view text) {
   constexpr absl::string_view kOpen = "<answer>";
-  const size_t close = text.rfind("</answer>");
+  const size_t close = FindLast(text, "</answer>");
   if (close == kNone) return std::nullopt;
-  const size_t open = text.substr(0, close).rfind(kOpen);
+  const size_t open = FindLast(text.substr(0, close), kOpen);
   if (open == kNone) return std::nullopt;
   return text.substr(open + kOpen.size(), close - open - kOpen.size());
 }

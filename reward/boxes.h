@@ -11,6 +11,9 @@
 
 namespace ponder {
 
+// Of a longer box, closed or not, only the beginning is returned.
+inline constexpr size_t kMaxBoxBytes = 8192;
+
 struct Box {
   size_t begin;  // Of the backslash.
   size_t end;    // Behind the closing brace.

@@ -15,7 +15,7 @@
 #include "reward/format_verifier.h"
 #include "reward/language_share.h"
 #include "reward/length_penalty.h"
-#include "reward/math_verifier.h"
+#include "reward/math/verify.h"
 #include "reward/repetition_penalty.h"
 #include "reward/response_parts.h"
 

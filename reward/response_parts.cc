@@ -3,6 +3,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/strip.h"
+#include "reward/text_search.h"
 
 namespace ponder {
 namespace {
@@ -40,14 +41,13 @@ ResponseParts SplitResponse(absl::string_view text, bool thought_opened) {
   ResponseParts parts;
   if (text.size() > kMaxResponseBytes) {
     // A thought that was opened before the cut was opened all the same.
-    thought_opened =
-        thought_opened ||
-        absl::StrContains(text.substr(0, text.size() - kMaxResponseBytes),
-                          kOpen);
+    thought_opened = thought_opened ||
+                     FindFirst(text.substr(0, text.size() - kMaxResponseBytes),
+                               kOpen) != absl::string_view::npos;
     text.remove_prefix(text.size() - kMaxResponseBytes);
   }
-  const size_t open = text.find(kOpen);
-  const size_t close = text.rfind(kClose);
+  const size_t open = FindFirst(text, kOpen);
+  const size_t close = FindLast(text, kClose);
   parts.has_thought = thought_opened || open != absl::string_view::npos ||
                       close != absl::string_view::npos;
   absl::string_view answer = text;
@@ -58,7 +58,8 @@ ResponseParts SplitResponse(absl::string_view text, bool thought_opened) {
     answer = text.substr(close + kClose.size());
   }
   if ((parts.has_thought && !parts.thought_closed) ||
-      (parts.thought_closed && absl::StrContains(answer, kOpen))) {
+      (parts.thought_closed &&
+       FindFirst(answer, kOpen) != absl::string_view::npos)) {
     parts.thought_closed = false;
     return parts;
   }

@@ -1,6 +1,7 @@
 #include "reward/reward_server.h"
 
-#include <algorithm>
+#include <poll.h>
+
 #include <map>
 #include <memory>
 #include <string>
@@ -8,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
@@ -26,7 +28,8 @@ using ::testing::HasSubstr;
 using ::testing::Pair;
 using ::testing::UnorderedElementsAre;
 
-// Holds each call until it is let go, and remembers what it was called with.
+// Holds each call until the gate is opened or the stream is cancelled, and
+// remembers what it was called with.
 class GatedVerifier final : public Verifier {
  public:
   GatedVerifier(int num_threads, int max_samples)
@@ -35,13 +38,15 @@ class GatedVerifier final : public Verifier {
   absl::StatusOr<std::vector<VerifierScore>> Score(
       absl::Span<const SampleToScore> samples,
       const CancelToken* cancel) override {
-    absl::MutexLock lock(&mu_);
-    ++num_entered_;
-    sizes_.push_back(static_cast<int>(samples.size()));
-    const auto released = [this]()
-                              ABSL_SHARED_LOCKS_REQUIRED(mu_) { return open_; };
-    mu_.Await(absl::Condition(&released));
+    {
+      absl::MutexLock lock(&mu_);
+      sizes_.push_back(static_cast<int>(samples.size()));
+    }
+    pollfd fds[] = {{gate_.fd(), POLLIN, 0}, {cancel->fd(), POLLIN, 0}};
+    while (poll(fds, 2, /*timeout=*/-1) < 0) {
+    }
     if (cancel->cancelled()) {
+      absl::MutexLock lock(&mu_);
       ++num_cancelled_;
       return absl::CancelledError("nobody waits");
     }
@@ -56,24 +61,22 @@ class GatedVerifier final : public Verifier {
   int num_threads() const override { return num_threads_; }
   int max_samples() const override { return max_samples_; }
 
-  void Open() {
+  void Open() { gate_.Cancel(); }
+  void WaitUntilCalled() {
     absl::MutexLock lock(&mu_);
-    open_ = true;
-  }
-  void WaitUntilEntered(int calls) {
-    absl::MutexLock lock(&mu_);
-    const auto entered = [this, calls]() ABSL_SHARED_LOCKS_REQUIRED(mu_) {
-      return num_entered_ >= calls;
+    const auto called = [this]() ABSL_SHARED_LOCKS_REQUIRED(mu_) {
+      return !sizes_.empty();
     };
-    mu_.Await(absl::Condition(&entered));
+    mu_.Await(absl::Condition(&called));
   }
-  void WaitUntilCancelled(int calls) {
+  void WaitUntilCancelled() {
     absl::MutexLock lock(&mu_);
-    const auto cancelled = [this, calls]() ABSL_SHARED_LOCKS_REQUIRED(mu_) {
-      return num_cancelled_ >= calls;
+    const auto cancelled = [this]() ABSL_SHARED_LOCKS_REQUIRED(mu_) {
+      return num_cancelled_ > 0;
     };
     mu_.Await(absl::Condition(&cancelled));
   }
+  // Of the calls, in their order.
   std::vector<int> sizes() {
     absl::MutexLock lock(&mu_);
     return sizes_;
@@ -82,11 +85,10 @@ class GatedVerifier final : public Verifier {
  private:
   const int num_threads_;
   const int max_samples_;
+  CancelToken gate_;  // As a latch that can be polled.
   absl::Mutex mu_;
-  bool open_ ABSL_GUARDED_BY(mu_) = false;
-  int num_entered_ ABSL_GUARDED_BY(mu_) = 0;
   int num_cancelled_ ABSL_GUARDED_BY(mu_) = 0;
-  std::vector<int> sizes_ ABSL_GUARDED_BY(mu_);  // Of the calls.
+  std::vector<int> sizes_ ABSL_GUARDED_BY(mu_);
 };
 
 // Gives whatever it is told to.
@@ -130,7 +132,10 @@ class RewardServerTest : public testing::Test {
     stub_ = RewardService::NewStub(channel_);
   }
 
-  void TearDown() override { slow_->Open(); }  // Whatever went wrong.
+  // Whatever went wrong, the server can end.
+  void TearDown() override {
+    if (server_ != nullptr) slow_->Open();
+  }
 
   static ScoreRequest ProblemOf(const std::string& verifier,
                                 const std::string& answer = "6", int slot = 0) {
@@ -250,7 +255,7 @@ TEST_F(RewardServerTest, ASlotIsUsedAgain) {
   SetDeadline(absl::Seconds(60), &context);
   const auto stream = stub_->Score(&context);
   ASSERT_TRUE(stream->Write(first));
-  slow_->WaitUntilEntered(1);
+  slow_->WaitUntilCalled();
   ScoreRequest second = ProblemOf("math", "7");
   AddResponse(1, "\\boxed{7}", &second);
   ASSERT_TRUE(stream->Write(second));
@@ -332,7 +337,7 @@ TEST_F(RewardServerTest, WaitingResponsesAreABatchOfBoundedSize) {
   constexpr int kSamples = 400;
   ASSERT_TRUE(stream->Write(ProblemOf("slow")));
   ASSERT_TRUE(stream->Write(Response(0, "")));
-  slow_->WaitUntilEntered(1);
+  slow_->WaitUntilCalled();
   std::thread writer([&] {
     for (int i = 1; i < kSamples; ++i) stream->Write(Response(i, ""));
     stream->WritesDone();
@@ -364,19 +369,20 @@ TEST_F(RewardServerTest, ClientThatDisconnectsMidStream) {
     ScoreRequest request = ProblemOf("slow");
     AddResponse(0, "", &request);
     ASSERT_TRUE(stream->Write(request));
-    slow_->WaitUntilEntered(1);
+    slow_->WaitUntilCalled();
     for (int i = 1; i < 10; ++i) ASSERT_TRUE(stream->Write(Response(i, "")));
     context.TryCancel();
     EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::CANCELLED);
   }
-  // A stream on the same connection: what came before it has arrived.
+  slow_->WaitUntilCancelled();
+  EXPECT_THAT(slow_->sizes(), ElementsAre(1));
   ScoreRequest request = ProblemOf("math");
   AddResponse(0, "\\boxed{6}", &request);
   std::map<int, ScoredResponse> scores;
   EXPECT_TRUE(Score({request}, &scores).ok());
   EXPECT_EQ(scores[0].verdict(), CORRECT);
-  slow_->Open();
-  server_->Stop(absl::Seconds(30));  // Only once nothing is under way.
+  server_->Stop(absl::Seconds(30));  // Returns once no stream is left.
+  EXPECT_THAT(slow_->sizes(), ElementsAre(1));
 }
 
 TEST_F(RewardServerTest, CancelEndsPrograms) {

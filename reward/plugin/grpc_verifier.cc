@@ -95,7 +95,7 @@ absl::StatusOr<std::vector<VerifierScore>> GrpcVerifier::Score(
                          " scores for ", samples.size(), " samples");
   }
   if (!fault.empty()) {
-    std::fprintf(stderr, "[%s] ponder: %zu responses are unscorable: %s\n",
+    std::fprintf(stderr, "[%s] ponder: unscorable, %zu responses: %s\n",
                  options_.name.c_str(), samples.size(), fault.c_str());
     VerifierScore failed = UnscorableByPlugin(options_.name, fault);
     failed.timed_out =

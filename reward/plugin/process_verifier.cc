@@ -163,8 +163,8 @@ void ProcessVerifier::Work() {
         Answer(*batch, &process);
     if (!answers.ok()) {
       process.reset();
-      Log(absl::StrCat(batch->num_samples, " responses are unscorable: ",
-                       answers.status().message()));
+      Log(absl::StrCat("unscorable, ", batch->num_samples,
+                       " responses: ", answers.status().message()));
     }
     {
       absl::MutexLock lock(&mu_);

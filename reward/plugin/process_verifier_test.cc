@@ -245,7 +245,9 @@ def f(completions, **kwargs):
   EXPECT_TRUE(score.timed_out);
   EXPECT_THAT(score.reason, HasSubstr("did not answer within 2s"));
   EXPECT_EQ(next.verdict, CORRECT) << next.reason;
-  EXPECT_THAT(log, HasSubstr("[mine] ponder: 1 responses are unscorable"));
+  EXPECT_THAT(
+      log,
+      HasSubstr("[mine] ponder: unscorable, 1 responses: it did not answer"));
   int num_pids = 0;
   for (const absl::string_view line : absl::StrSplit(log, '\n')) {
     pid_t pid = 0;

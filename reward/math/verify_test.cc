@@ -1,4 +1,4 @@
-#include "reward/math_verifier.h"
+#include "reward/math/verify.h"
 
 #include <chrono>
 #include <cstdlib>
@@ -77,6 +77,8 @@ TEST(MathVerifierTest, SameValues) {
       {"1024", "2^{10}"},
       {"5000000", "5 million"},
       {"5", "x = 5"},
+      {"5", "\xef\xbc\x95"},  // A full-width 5.
+      {"0.333333", "1/3"},
       {"5", "f(2) = 5"},
       {"5", "(5)"},
       {"5", "\\left(5\\right)"},
@@ -114,7 +116,6 @@ TEST(MathVerifierTest, DifferentValues) {
       {"1/2", "1/3"},
       {"1/3", "0.333"},
       {"1/3", "0.333334"},
-      {"0.333333", "1/3"},
       {"3.14", "3.14159"},
       {"120006", "120000"},
       {"1", "100"},
@@ -172,14 +173,11 @@ TEST(MathVerifierTest, Hedging) {
       {"5", "5 squared"},
       {"5", "5 or so"},
       {"5", "x=x"},
-      {"5", "\xef\xbc\x95"},  // A full-width 5.
   };
   for (const Case& c : cases) {
     EXPECT_FALSE(Boxed(c.gold, c.answer)) << c.gold << " | " << c.answer;
   }
   EXPECT_FALSE(Boxed("5", std::string(5000, '5')));
-  EXPECT_FALSE(
-      Boxed("5", std::string(2000, ' ') + "5" + std::string(2000, ' ')));
 }
 
 TEST(MathVerifierTest, Extraction) {
@@ -233,7 +231,7 @@ TEST(MathVerifierTest, OnlyTheAnswerCounts) {
 TEST(MathVerifierTest, BadGoldIsUnscorable) {
   for (const std::string& gold :
        {std::string(), std::string("  "), std::string("#### "),
-        std::string(2000, '7')}) {
+        std::string(5000, '7')}) {
     EXPECT_EQ(VerifyMath(gold, "\\boxed{5}").verdict, MathVerdict::kUnscorable);
   }
   EXPECT_TRUE(Correct("He has 9 * 2 = 18.\n#### 18", "\\boxed{18}"));

@@ -1,0 +1,1516 @@
+#include "reward/math/parser.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "reward/math/lexer.h"
+#include "reward/math/limits.h"
+#include "reward/math/units.h"
+
+namespace ponder::math {
+namespace {
+
+bool IsDigits(absl::string_view text) {
+  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
+    return c >= '0' && c <= '9';
+  });
+}
+
+constexpr int kCallsPerLevel = 8;  // From a bracket to the next one in it.
+
+// The value of a written number; false if it is beyond the limits.
+bool ParseNumber(absl::string_view text, Rational* value, int64_t* exponent) {
+  std::string digits;
+  int64_t scale = 0;
+  bool point = false;
+  *exponent = 0;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (c == '.') {
+      point = true;
+    } else if (c == 'e' || c == 'E') {
+      absl::string_view rest = text.substr(i + 1);
+      if (absl::StartsWith(rest, "+")) rest.remove_prefix(1);
+      if (!absl::SimpleAtoi(rest, exponent) || *exponent > 1'000'000'000 ||
+          *exponent < -1'000'000'000) {
+        return false;
+      }
+      break;
+    } else {
+      digits += c;
+      if (point) --scale;
+    }
+  }
+  if (digits.size() > kMaxDigits) return false;
+  if (digits.empty()) digits = "0";
+  if (fmpz_set_str(value->num(), digits.c_str(), 10) != 0) return false;
+  fmpz_one(value->den());
+  scale += *exponent;
+  *exponent = 0;
+  // A large power of ten stays a power.
+  if (scale > 400 || scale < -static_cast<int64_t>(kMaxDigits)) {
+    *exponent = scale;
+    return true;
+  }
+  Rational power;
+  TenToThe(&power, static_cast<unsigned>(std::abs(scale)));
+  if (scale >= 0) {
+    fmpq_mul(value->get(), value->get(), power.get());
+  } else {
+    fmpq_div(value->get(), value->get(), power.get());
+  }
+  return true;
+}
+
+class Parser {
+ public:
+  Parser(const LexedText& lexed, const Reading& reading, Arena* arena)
+      : lexed_(lexed), tokens_(lexed.tokens), reading_(reading), a_(*arena) {}
+
+  Parsed Run() {
+    const size_t last = tokens_.size() - 2;
+    const bool french = tokens_.size() > 3 && tokens_[0].type == T::kClose &&
+                        tokens_[0].value == '[' &&
+                        tokens_[last].type == T::kOpen &&
+                        tokens_[last].value == '[';
+    Id root = french ? FrenchInterval() : Statement();
+    if (!failed_ && !Is(T::kEnd)) root = kNoId;
+    if (failed_) root = kNoId;
+    return {root, beyond_};
+  }
+
+ private:
+  // One level deeper, until it goes out of scope.
+  class Deeper {
+   public:
+    explicit Deeper(Parser* parser) : parser_(*parser) {
+      if (++parser_.depth_ > kCallsPerLevel * kMaxDepth ||
+          parser_.a_.num_nodes() > kMaxNodes) {
+        parser_.beyond_ = true;
+        parser_.Fail();
+      }
+    }
+    ~Deeper() { --parser_.depth_; }
+
+   private:
+    Parser& parser_;
+  };
+
+  const Token& Peek(size_t ahead = 0) const {
+    return tokens_[std::min(pos_ + ahead, tokens_.size() - 1)];
+  }
+  bool Is(T type) const { return Peek().type == type; }
+  bool Is(T type, int value) const {
+    return Peek().type == type && Peek().value == value;
+  }
+  const Token& Take() {
+    const Token& token = Peek();
+    if (pos_ + 1 < tokens_.size()) ++pos_;
+    return token;
+  }
+  bool Accept(T type) {
+    if (!Is(type)) return false;
+    Take();
+    return true;
+  }
+  bool Accept(T type, int value) {
+    if (!Is(type, value)) return false;
+    Take();
+    return true;
+  }
+  Id Fail() {
+    failed_ = true;
+    return kNoId;
+  }
+
+  // --- Statements -----------------------------------------------------------
+
+  bool AtStatementEnd() const {
+    return Is(T::kEnd) || Is(T::kClose) || Is(T::kEndEnvironment) ||
+           Is(T::kAmpersand);
+  }
+
+  // Consumes what stands between items. True if there was something.
+  bool Separator() {
+    bool any = false;
+    while (Is(T::kComma) || Is(T::kSemicolon) || Is(T::kAnd) ||
+           (Is(T::kRowEnd) && environment_ == 0)) {
+      saw_or_ |= Is(T::kAnd, 2);
+      Take();
+      any = true;
+    }
+    return any;
+  }
+
+  Id Statement() {
+    const Deeper deeper(this);
+    if (failed_) return kNoId;
+    while (Is(T::kImplies) || (Is(T::kAnd) && Peek().value == 1) ||
+           (Is(T::kRowEnd) && environment_ == 0) || Is(T::kColon)) {
+      Take();
+    }
+    const bool outer_or = std::exchange(saw_or_, false);
+    std::vector<Id> items;
+    while (!AtStatementEnd() && !(environment_ > 0 && Is(T::kRowEnd))) {
+      const Id item = Clause();
+      if (failed_) return kNoId;
+      items.push_back(item);
+      if (items.size() > kMaxItems) {
+        beyond_ = true;
+        return Fail();
+      }
+      if (!Separator()) break;
+    }
+    const bool is_or = std::exchange(saw_or_, outer_or);
+    if (items.empty()) return Fail();
+    if (items.size() == 1) return items[0];
+    return a_.Make(Op::kList, items, 0, is_or ? kAlternatives : 0);
+  }
+
+  // The last of statements that follow from each other.
+  Id Clause() {
+    Id clause = Chain();
+    while (!failed_ && Is(T::kImplies)) {
+      Take();
+      clause = Chain();
+    }
+    return failed_ ? kNoId : clause;
+  }
+
+  Id Chain() {
+    const Deeper deeper(this);
+    if (failed_) return kNoId;
+    std::vector<Id> sides = {SetExpression()};
+    std::vector<Relation> relations;
+    while (!failed_) {
+      if (Is(T::kRelation)) {
+        relations.push_back(static_cast<Relation>(Take().value));
+        sides.push_back(SetExpression());
+      } else if (Accept(T::kApprox)) {
+        const Id side = SetExpression();
+        if (!relations.empty()) continue;  // x = 1/3 \approx 0.33
+        relations.push_back(Relation::kEq);
+        sides.push_back(side);
+      } else if (Accept(T::kIn)) {
+        const Id set = SetExpression();
+        if (failed_ || !relations.empty()) return Fail();
+        return a_.Make(Op::kMember, {sides[0], set});
+      } else if (Accept(T::kEquiv)) {
+        const Id right = SetExpression();
+        if (failed_) return kNoId;
+        if (Is(T::kParenthesisMod) || Is(T::kMod)) {
+          Take();
+          const Id modulus = Primary();
+          if (failed_ || sides.size() != 1) return Fail();
+          return a_.Make(Op::kCongruence, {sides[0], right, modulus});
+        }
+        if (a_.Is(right, Function::kMod)) {
+          return a_.Make(Op::kCongruence,
+                         {sides[0], a_.child(right, 0), a_.child(right, 1)});
+        }
+        relations.push_back(Relation::kEq);
+        sides.push_back(right);
+      } else {
+        break;
+      }
+    }
+    if (failed_) return kNoId;
+    if (relations.empty()) return sides[0];
+    constexpr size_t kMaxRelations = 10;
+    while (relations.size() > kMaxRelations) {
+      if (std::any_of(relations.begin(), relations.end(),
+                      [](Relation r) { return r != Relation::kEq; })) {
+        beyond_ = true;
+        return Fail();
+      }
+      relations.erase(relations.begin());
+      sides.erase(sides.begin() + 1);
+    }
+    int32_t packed = 0;
+    for (size_t k = 0; k < relations.size(); ++k) {
+      packed |= static_cast<int32_t>(relations[k]) << (3 * k);
+    }
+    return a_.Make(Op::kRelation, sides, packed);
+  }
+
+  Id SetExpression() {
+    Id left = RatioExpression();
+    while (!failed_) {
+      Op op;
+      if (Is(T::kUnion)) {
+        op = Op::kUnion;
+      } else if (Is(T::kIntersection)) {
+        op = Op::kIntersection;
+      } else if (Is(T::kSetMinus)) {
+        op = Op::kSetMinus;
+      } else {
+        break;
+      }
+      Take();
+      const Id right = RatioExpression();
+      if (failed_) return kNoId;
+      left = a_.Make(op, {left, right});
+    }
+    return left;
+  }
+
+  Id RatioExpression() {
+    std::vector<Id> parts = {Additive()};
+    while (!failed_ && Is(T::kColon) && builder_ == 0) {
+      Take();
+      parts.push_back(Additive());
+    }
+    if (failed_) return kNoId;
+    return parts.size() == 1 ? parts[0] : a_.Make(Op::kRatio, parts);
+  }
+
+  // --- Expressions ----------------------------------------------------------
+
+  Id Additive() {
+    const Deeper deeper(this);
+    if (failed_) return kNoId;
+    std::vector<Id> terms;
+    terms.push_back(Product());
+    while (!failed_ && !differential_found_) {
+      if (Accept(T::kPlus)) {
+        terms.push_back(Product());
+      } else if (Is(T::kMinus)) {
+        Take();
+        const Id term = Product();
+        if (failed_) return kNoId;
+        terms.push_back(Negated(term));
+      } else if (Is(T::kPlusMinus) || Is(T::kMinusPlus)) {
+        const bool minus = Take().type == T::kMinusPlus;
+        const Id term = Product();
+        if (failed_) return kNoId;
+        terms.push_back(a_.Make(Op::kPlusMinus, {Scalar(term)}, 0, minus));
+      } else {
+        break;
+      }
+    }
+    if (failed_) return kNoId;
+    Id sum = terms[0];
+    if (terms.size() > 1) {
+      // A unit behind a sum belongs to all of it.
+      Id& last = terms.back();
+      const int32_t unit = a_.Is(last, Op::kUnit) ? a_.node(last).value : -1;
+      const bool alone =
+          unit >= 0 && std::none_of(terms.begin(), terms.end() - 1,
+                                    [&](Id t) { return a_.Is(t, Op::kUnit); });
+      if (alone) last = a_.child(last, 0);
+      for (Id& term : terms) term = Scalar(term);
+      sum = a_.Make(Op::kAdd, terms);
+      if (alone) sum = a_.Make(Op::kUnit, {sum}, unit);
+    }
+    if (Is(T::kChoose)) {
+      Take();
+      const Id below = Additive();
+      if (failed_) return kNoId;
+      return a_.MakeFunction(Function::kBinomial, {sum, below});
+    }
+    return sum;
+  }
+
+  // -a; a unit, a percent sign and a degree sign stay outside.
+  Id Negated(Id a) {
+    if (a_.Is(a, Op::kUnit) || a_.Is(a, Op::kPercent) ||
+        a_.Is(a, Op::kDegree)) {
+      return a_.Make(a_.op(a), {Negated(a_.child(a, 0))}, a_.node(a).value);
+    }
+    if (a_.Is(a, Op::kNumber)) {
+      Rational value = a_.number(a);
+      fmpq_neg(value.get(), value.get());
+      return a_.MakeNumber(std::move(value), a_.node(a).flag & kDecimal);
+    }
+    return a_.MakeNeg(Scalar(a));
+  }
+
+  // {x} between operators is a group.
+  Id Scalar(Id a) const {
+    if (a_.Is(a, Op::kSet) && a_.node(a).count == 1) return a_.child(a, 0);
+    return a;
+  }
+
+  Id SignedFactor() {
+    if (Is(T::kPlus)) {
+      Take();
+      return SignedFactor();
+    }
+    if (Is(T::kMinus)) {
+      const Deeper deeper(this);
+      if (failed_) return kNoId;
+      Take();
+      const Id factor = SignedFactor();
+      return failed_ ? kNoId : Negated(factor);
+    }
+    if (Is(T::kPlusMinus) || Is(T::kMinusPlus)) {
+      const bool minus = Take().type == T::kMinusPlus;
+      // \pm 2\sqrt{3}: the sign is of the whole product.
+      const Id factor = ImplicitProduct();
+      if (failed_) return kNoId;
+      return a_.Make(Op::kPlusMinus, {Scalar(factor)}, 0, minus);
+    }
+    return Factor();
+  }
+
+  bool StartsFactor() const {
+    if (stop_at_ > 0 && pos_ == stop_at_) return false;
+    switch (Peek().type) {
+      case T::kNumber:
+      case T::kLetter:
+      case T::kWord:
+      case T::kPi:
+      case T::kEuler:
+      case T::kImaginary:
+      case T::kInfinity:
+      case T::kOpen:
+      case T::kFraction:
+      case T::kSqrt:
+      case T::kBinomial:
+      case T::kFunction:
+      case T::kSum:
+      case T::kProduct:
+      case T::kIntegral:
+      case T::kLimit:
+      case T::kAccent:
+      case T::kNamedSet:
+      case T::kBegin:
+      case T::kDots:
+      case T::kCurrency:
+      case T::kEmptySet:
+        return true;
+      case T::kNorm:
+        return norm_depth_ == 0;
+      case T::kBar:
+        // Inside of bars a bar closes them.
+        return bar_depth_ == 0 && builder_ == 0;
+      default:
+        return false;
+    }
+  }
+
+  Id Product() {
+    const Deeper deeper(this);
+    if (failed_) return kNoId;
+    Id left = SignedFactor();
+    while (!failed_) {
+      if (Accept(T::kTimes)) {
+        // 3 \times \cdots
+        const Id right = SignedFactor();
+        if (failed_) return kNoId;
+        left = Multiply(left, right);
+      } else if (Is(T::kSlash)) {
+        Take();
+        const bool literals = IsLiteral(left) && Is(T::kNumber);
+        const Id right = literals ? SignedFactor() : SignedImplicit();
+        if (failed_) return kNoId;
+        left = Divide(left, right);
+      } else if (Is(T::kMod)) {
+        Take();
+        const Id right = SignedFactor();
+        if (failed_) return kNoId;
+        left = a_.MakeFunction(Function::kMod, {Scalar(left), Scalar(right)});
+      } else if (IsUnionLetter()) {
+        Take();
+        const Id right = Factor();
+        if (failed_) return kNoId;
+        left = a_.Make(Op::kUnion, {left, right});
+      } else if (AtUnit(left)) {
+        left = WithUnit(left);
+      } else if (StartsFactor()) {
+        if (Is(T::kNumber) && (IsLiteral(left) || a_.Is(left, Op::kUnit)) &&
+            !MixedAhead()) {
+          return Fail();
+        }
+        const Id right = Factor();
+        if (failed_) return kNoId;
+        left = Multiply(left, right);
+      } else {
+        break;
+      }
+    }
+    return failed_ ? kNoId : left;
+  }
+
+  // (-\infty, 1)U(2, 3)
+  bool IsUnionLetter() const {
+    return Is(T::kLetter) && Peek().text == "U" && pos_ > 0 &&
+           tokens_[pos_ - 1].type == T::kClose && Peek(1).type == T::kOpen;
+  }
+
+  Id SignedImplicit() {
+    if (Accept(T::kMinus)) {
+      const Id product = SignedImplicit();
+      return failed_ ? kNoId : Negated(product);
+    }
+    Accept(T::kPlus);
+    return ImplicitProduct();
+  }
+
+  // Factors without a sign between them: the 2x of 1/2x, the argument of sin.
+  Id ImplicitProduct(bool argument = false) {
+    const Deeper deeper(this);
+    if (failed_) return kNoId;
+    Id left = Factor();
+    while (!failed_ && StartsFactor() && !AtUnit(left) && !IsUnionLetter()) {
+      if (argument && (Is(T::kFunction) || Is(T::kWord))) break;
+      if (Is(T::kNumber) && !MixedAhead()) return Fail();
+      const Id right = Factor();
+      if (failed_) return kNoId;
+      left = Multiply(left, right);
+    }
+    return failed_ ? kNoId : left;
+  }
+
+  Id Multiply(Id left, Id right) {
+    left = Scalar(left);
+    right = Scalar(right);
+    // 3 \times 10^2 cm
+    if (a_.Is(right, Op::kUnit) && !a_.Is(left, Op::kUnit)) {
+      return a_.Make(Op::kUnit, {Multiply(left, a_.child(right, 0))},
+                     a_.node(right).value);
+    }
+    if (a_.Is(left, Op::kMul) && a_.node(left).flag == 0) {
+      const absl::Span<const Id> parts = a_.children(left);
+      std::vector<Id> all(parts.begin(), parts.end());
+      all.push_back(right);
+      return a_.Make(Op::kMul, all);
+    }
+    return a_.Make(Op::kMul, {left, right});
+  }
+
+  Id Divide(Id left, Id right) {
+    left = Scalar(left);
+    right = Scalar(right);
+    if (a_.Is(right, Op::kUnit) && !a_.Is(left, Op::kUnit)) {
+      return a_.Make(Op::kUnit, {Divide(left, a_.child(right, 0))},
+                     a_.node(right).value);
+    }
+    return a_.Make(Op::kDiv, {left, right});
+  }
+
+  bool IsLiteral(Id id) const {
+    return a_.Is(id, Op::kNumber) && (a_.node(id).flag & kAutoNumber) != 0;
+  }
+
+  // --- Units ----------------------------------------------------------------
+
+  bool IsPoints(const Token& token) const {
+    return token.type == T::kWord && token.text[0] >= 'A' &&
+           token.text[0] <= 'Z';
+  }
+
+  bool AtUnit(Id left) const {
+    if (a_.Is(left, Op::kUnit) || a_.Is(left, Op::kSymbol)) return false;
+    if (Is(T::kCurrency)) {
+      // "$5 $" closes a formula; "5\$ and" is a unit.
+      return a_.Is(left, Op::kNumber);
+    }
+    if (Is(T::kWord)) return !IsPoints(Peek()) || IsUnitWord(Peek().text);
+    if (!reading_.letters_are_units || !Is(T::kLetter)) return false;
+    return IsUnitWord(Peek().text) && !a_.Contains(left, Op::kSymbol);
+  }
+
+  // 1000 for "thousand" and "thousand dollars", ...; 1 for other words.
+  static int64_t TakeScale(std::string* words) {
+    static constexpr std::pair<absl::string_view, int64_t> kScales[] = {
+        {"hundred", 100},
+        {"thousand", 1000},
+        {"million", 1'000'000},
+        {"billion", 1'000'000'000},
+        {"trillion", 1'000'000'000'000}};
+    for (const auto& [name, scale] : kScales) {
+      if (!absl::StartsWith(*words, name)) continue;
+      if (words->size() > name.size() && (*words)[name.size()] != ' ') continue;
+      *words = words->substr(std::min(name.size() + 1, words->size()));
+      return scale;
+    }
+    return 1;
+  }
+
+  // Words that change a number's value, or take it back.
+  static bool IsNoUnit(absl::string_view words) {
+    static constexpr absl::string_view kWords[] = {
+        "minus",     "plus",  "times", "squared", "cubed",   "over",
+        "divided",   "by",    "not",   "no",      "less",    "more",
+        "half",      "third", "dozen", "root",    "wrong",   "incorrect",
+        "factorial", "mod",   "to",    "but",     "maybe",   "than",
+        "otherwise", "is",    "if",    "when",    "unless",  "except",
+        "negative",  "score", "power", "if",      "doubled", "tripled"};
+    for (const absl::string_view word : absl::StrSplit(words, ' ')) {
+      if (std::find(std::begin(kWords), std::end(kWords), word) !=
+          std::end(kWords)) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  Id WithUnit(Id left) {
+    std::string name(Take().text);
+    if (IsNoUnit(name)) return Fail();
+    const int64_t scale = TakeScale(&name);
+    if (scale != 1) {
+      left = Multiply(left, a_.MakeNumber(scale));
+      if (name.empty()) return left;
+    }
+    while (true) {
+      if (Is(T::kCaret)) {
+        const size_t mark = pos_;
+        Take();
+        const bool braces = Accept(T::kOpen, '{');
+        if (!Is(T::kNumber)) {
+          pos_ = mark;
+          break;
+        }
+        absl::StrAppend(&name, "^", Take().text);
+        if (braces && !Accept(T::kClose, '{')) return Fail();
+      } else if (Is(T::kSlash) &&
+                 (Peek(1).type == T::kWord ||
+                  (Peek(1).type == T::kLetter && IsUnitWord(Peek(1).text)))) {
+        Take();
+        absl::StrAppend(&name, "/", Take().text);
+      } else if (Is(T::kWord)) {
+        absl::StrAppend(&name, " ", Take().text);
+      } else {
+        break;
+      }
+    }
+    return a_.Make(Op::kUnit, {Scalar(left)}, a_.Name(name));
+  }
+
+  // --- Factors --------------------------------------------------------------
+
+  Id Factor() {
+    const Deeper deeper(this);
+    if (failed_) return kNoId;
+    Id base = Primary();
+    while (!failed_) {
+      if (Is(T::kCaret)) {
+        Take();
+        base = Power(base);
+      } else if (Is(T::kUnderscore)) {
+        base = Subscript(base);
+      } else if (Is(T::kBang)) {
+        int count = 0;
+        while (Accept(T::kBang)) ++count;
+        base = Scalar(base);
+        if (count == 2) {
+          base = a_.MakeFunction(Function::kDoubleFactorial, {base});
+          continue;
+        }
+        for (; count > 0; --count) {
+          base = a_.MakeFunction(Function::kFactorial, {base});
+        }
+      } else if (Is(T::kPercent)) {
+        Take();
+        base = a_.Make(Op::kPercent, {Scalar(base)});
+      } else if (Is(T::kDegree)) {
+        Take();
+        if (Is(T::kLetter) && (Peek().text == "C" || Peek().text == "F")) {
+          Take();  // Degrees of temperature.
+        }
+        base = a_.Make(Op::kDegree, {Scalar(base)});
+      } else {
+        break;
+      }
+    }
+    return failed_ ? kNoId : base;
+  }
+
+  Id Power(Id base) {
+    Id exponent = kNoId;
+    if (Is(T::kOpen, '{')) {
+      Take();
+      if (Is(T::kDegree)) {
+        Take();
+        if (!Accept(T::kClose, '{')) return Fail();
+        return a_.Make(Op::kDegree, {Scalar(base)});
+      }
+      if (Is(T::kPrime)) {
+        while (Accept(T::kPrime)) {
+        }
+        if (!Accept(T::kClose, '{') || !a_.Is(base, Op::kSymbol)) return Fail();
+        return a_.MakeSymbol(absl::StrCat(a_.name(base), "'"));
+      }
+      if (a_.Is(base, Op::kMatrix) && IsTransposition()) {
+        Take();
+        return Accept(T::kClose, '{') ? Transposed(base) : Fail();
+      }
+      if (Is(T::kMinus) && Peek(1).type == T::kClose) return Fail();  // x^{-}
+      exponent = Statement();
+      if (failed_ || !Accept(T::kClose, '{')) return Fail();
+    } else if (Is(T::kDegree)) {
+      Take();
+      if (Is(T::kLetter) && (Peek().text == "C" || Peek().text == "F")) Take();
+      return a_.Make(Op::kDegree, {Scalar(base)});
+    } else if (a_.Is(base, Op::kMatrix) && IsTransposition()) {
+      Take();
+      return Transposed(base);
+    } else if (Is(T::kMinus) || Is(T::kPlus)) {
+      const bool minus = Take().type == T::kMinus;
+      exponent = Primary();
+      if (failed_) return kNoId;
+      if (minus) exponent = Negated(exponent);
+    } else {
+      exponent = Primary();
+      // 2^3^2 and 2^10! bind to the right.
+      if (!failed_ && Is(T::kCaret)) {
+        Take();
+        exponent = Power(exponent);
+      }
+    }
+    if (failed_) return kNoId;
+    return a_.Make(Op::kPow, {Scalar(base), Scalar(exponent)});
+  }
+
+  bool IsTransposition() const {
+    return (Is(T::kLetter) && Peek().text == "T") ||
+           (Is(T::kWord) && Peek().text == "T");
+  }
+
+  Id Transposed(Id matrix) {
+    const int columns = a_.node(matrix).value;
+    const int rows = a_.node(matrix).count / std::max(columns, 1);
+    std::vector<Id> cells;
+    for (int c = 0; c < columns; ++c) {
+      for (int r = 0; r < rows; ++r) {
+        cells.push_back(a_.child(matrix, r * columns + c));
+      }
+    }
+    return a_.Make(Op::kMatrix, cells, rows);
+  }
+
+  // What is written from token `from` to here, without space and braces.
+  std::string RawText(size_t from) const {
+    std::string raw;
+    const size_t begin = tokens_[from].begin;
+    const size_t end = pos_ > from ? tokens_[pos_ - 1].end : begin;
+    for (size_t i = begin; i < end && i < lexed_.text.size(); ++i) {
+      const char c = lexed_.text[i];
+      if (c == ' ' || c == '{' || c == '}' || c == '\\' || c == '$') continue;
+      raw += c;
+    }
+    return raw;
+  }
+
+  // Skips {...} or one token.
+  bool SkipGroup() {
+    if (!Is(T::kOpen, '{')) {
+      if (Is(T::kEnd) || Is(T::kClose)) return false;
+      Take();
+      return true;
+    }
+    int depth = 0;
+    do {
+      if (Is(T::kOpen, '{')) ++depth;
+      if (Is(T::kClose, '{')) --depth;
+      if (Is(T::kEnd)) return false;
+      Take();
+    } while (depth > 0);
+    return true;
+  }
+
+  Id Subscript(Id base) {
+    Take();
+    const size_t from = pos_;
+    if (!SkipGroup()) return Fail();
+    std::string name = RawText(from);
+    if (absl::StartsWith(name, "text")) name = name.substr(4);
+    if (a_.Is(base, Op::kNumber)) {
+      int radix = 0;
+      std::string digits = name;
+      if (!digits.empty() && digits.front() == '(') {
+        digits = digits.substr(1, digits.size() - 2);
+      }
+      if (!absl::SimpleAtoi(digits, &radix)) radix = RadixOfWord(digits);
+      if (radix < 2 || radix > 36) return Fail();
+      return a_.Make(Op::kBased, {base, a_.MakeNumber(radix)},
+                     a_.Name(last_number_));
+    }
+    if (a_.Is(base, Op::kPow) && a_.Is(a_.child(base, 0), Op::kSymbol)) {
+      // x^2_1
+      const Id symbol =
+          a_.MakeSymbol(absl::StrCat(a_.name(a_.child(base, 0)), "_", name));
+      return a_.Make(Op::kPow, {symbol, a_.child(base, 1)});
+    }
+    if (a_.Is(base, Op::kSymbol)) {
+      return a_.MakeSymbol(absl::StrCat(a_.name(base), "_", name));
+    }
+    if (a_.Is(base, Op::kEuler) || a_.Is(base, Op::kImaginary)) {
+      return a_.MakeSymbol(
+          absl::StrCat(a_.Is(base, Op::kEuler) ? "e_" : "i_", name));
+    }
+    return Fail();
+  }
+
+  static int RadixOfWord(absl::string_view word) {
+    static constexpr std::pair<absl::string_view, int> kWords[] = {
+        {"two", 2},  {"three", 3},   {"four", 4},    {"five", 5},
+        {"six", 6},  {"seven", 7},   {"eight", 8},   {"nine", 9},
+        {"ten", 10}, {"twelve", 12}, {"sixteen", 16}};
+    for (const auto& [name, radix] : kWords) {
+      if (word == name) return radix;
+    }
+    return 0;
+  }
+
+  Id Primary() {
+    const Deeper deeper(this);
+    if (failed_) return kNoId;
+    const Token& token = Peek();
+    switch (token.type) {
+      case T::kNumber:
+        return NumberWithMixed();
+      case T::kLetter:
+        return Letter();
+      case T::kWord: {
+        Take();
+        return a_.MakeSymbol(token.text);
+      }
+      case T::kPi:
+        Take();
+        return a_.Make(Op::kPi);
+      case T::kEuler:
+        Take();
+        if (Is(T::kUnderscore)) return a_.MakeSymbol("e");
+        return a_.Make(Op::kEuler);
+      case T::kImaginary:
+        Take();
+        return a_.Make(Op::kImaginary);
+      case T::kInfinity:
+        Take();
+        return a_.Make(Op::kInfinity);
+      case T::kDots:
+        Take();
+        return a_.Make(Op::kEllipsis);
+      case T::kEmptySet:
+        Take();
+        return a_.Make(Op::kSet);
+      case T::kNamedSet:
+        return NamedSet();
+      case T::kCurrency: {
+        Take();
+        const Id amount = SignedFactor();
+        if (failed_) return kNoId;
+        return a_.Make(Op::kUnit, {amount}, a_.Name(token.text));
+      }
+      case T::kOpen:
+        return Group();
+      case T::kBar:
+        return Bars(T::kBar, &bar_depth_, Function::kAbs);
+      case T::kNorm:
+        return Bars(T::kNorm, &norm_depth_, Function::kNorm);
+      case T::kFraction:
+        return Fraction();
+      case T::kSqrt:
+        return Root();
+      case T::kBinomial:
+      case T::kChoose: {
+        Take();
+        const Id above = Argument();
+        const Id below = failed_ ? kNoId : Argument();
+        if (failed_) return kNoId;
+        return a_.MakeFunction(Function::kBinomial, {above, below});
+      }
+      case T::kFunction:
+        return FunctionCall();
+      case T::kSum:
+      case T::kProduct:
+        return Series();
+      case T::kIntegral:
+        return Integral();
+      case T::kLimit:
+        return Limit();
+      case T::kAccent:
+        return Accent();
+      case T::kBegin:
+        return Environment();
+      default:
+        return Fail();
+    }
+  }
+
+  Id NamedSet() {
+    std::string name(Take().text);
+    if (Is(T::kCaret)) {
+      Take();
+      const size_t from = pos_;
+      if (!SkipGroup()) return Fail();
+      absl::StrAppend(&name, "^", RawText(from));
+    }
+    return a_.Make(Op::kNamedSet, {}, a_.Name(name));
+  }
+
+  // --- Numbers --------------------------------------------------------------
+
+  // 3 1/2 or 3 \frac{1}{2} at this token.
+  bool MixedAhead() const {
+    if (!Is(T::kNumber) || !IsDigits(Peek().text)) return false;
+    return Peek(1).type == T::kFraction ||
+           (Peek(1).type == T::kNumber && Peek(2).type == T::kSlash);
+  }
+
+  // Three digits that may follow a thousands separator.
+  static bool IsGroup(const Token& token, bool last) {
+    if (token.type != T::kNumber || token.text.size() < 3) return false;
+    if (!IsDigits(token.text.substr(0, 3))) return false;
+    return token.text.size() == 3 ||
+           (last && !(token.text[3] >= '0' && token.text[3] <= '9'));
+  }
+
+  // The digits of a number from here on, with its groups of thousands.
+  std::string TakeDigits() {
+    std::string digits(Take().text);
+    if (!IsDigits(digits)) return digits;
+    if (Is(T::kComma) && !Peek().space_before && Peek(1).type == T::kNumber &&
+        !Peek(1).space_before && IsDigits(Peek(1).text) &&
+        Peek(2).type != T::kComma && bracket_depth_ == 0 &&
+        (digits == "0" || reading_.comma_is_decimal)) {
+      Take();
+      return absl::StrCat(digits, ".", Take().text);
+    }
+    if (digits.size() > 3 || digits[0] == '0') return digits;
+    const bool comma_allowed =
+        !reading_.comma_is_list &&
+        (bracket_depth_ == 0 || reading_.brackets_thousands);
+    const size_t mark = pos_;
+    std::string merged = digits;
+    T separator = T::kEnd;  // kNumber stands for a space.
+    while (true) {
+      const T next =
+          Is(T::kThousands) ? T::kThousands
+          : Is(T::kComma) && !Peek().space_before && !Peek(1).space_before
+              ? T::kComma
+          : Is(T::kNumber) && Peek().space_before ? T::kNumber
+                                                  : T::kEnd;
+      if (next == T::kEnd || (separator != T::kEnd && next != separator)) break;
+      if (next == T::kComma && !comma_allowed) break;
+      const size_t ahead = next == T::kNumber ? 0 : 1;
+      if (!IsGroup(Peek(ahead), /*last=*/true)) {
+        if (next == T::kComma && Peek(1).type == T::kNumber) {
+          // 1,234,5 is a list.
+          pos_ = mark;
+          return digits;
+        }
+        break;
+      }
+      separator = next;
+      if (ahead == 1) Take();
+      const absl::string_view group = Take().text;
+      merged.append(group.data(), group.size());
+      if (group.size() > 3) break;
+    }
+    // 1 234/5 is a mixed number.
+    if (separator == T::kNumber && Is(T::kSlash)) {
+      pos_ = mark;
+      return digits;
+    }
+    return merged;
+  }
+
+  Id NumberOf(const std::string& digits, uint8_t flag) {
+    Rational value;
+    int64_t exponent = 0;
+    if (!ParseNumber(digits, &value, &exponent)) {
+      beyond_ = true;
+      return Fail();
+    }
+    last_number_ = digits;
+    const Id number = a_.MakeNumber(std::move(value), flag);
+    if (exponent == 0) return number;
+    return a_.Make(Op::kMul,
+                   {number, a_.Make(Op::kPow, {a_.MakeNumber(10),
+                                               a_.MakeNumber(exponent)})});
+  }
+
+  // The digits that repeat for ever behind a decimal point, if they follow.
+  std::string TakeRepeating(const std::string& digits) {
+    if (!absl::StrContains(digits, ".")) return "";
+    const size_t mark = pos_;
+    T close;
+    int value;
+    if (Is(T::kAccent) && (Peek().text == "bar" || Peek().text == "dot") &&
+        Peek(1).type == T::kOpen && Peek(1).value == '{') {
+      Take();
+      Take();
+      close = T::kClose;
+      value = '{';
+    } else if (Is(T::kOpen, '(') && !Peek().space_before &&
+               Peek(1).type == T::kNumber && Peek(2).type == T::kClose) {
+      Take();
+      close = T::kClose;
+      value = '(';
+    } else {
+      return "";
+    }
+    if (Is(T::kNumber) && IsDigits(Peek().text) && Peek(1).type == close &&
+        Peek(1).value == value) {
+      const std::string repeating(Take().text);
+      Take();
+      return repeating;
+    }
+    pos_ = mark;
+    return "";
+  }
+
+  Id NumberWithMixed() {
+    const std::string digits = TakeDigits();
+    const std::string repeating = TakeRepeating(digits);
+    if (!repeating.empty()) return Repeating(digits, repeating);
+    if (digits.back() == '.') return Fail();
+    const bool whole = IsDigits(digits);
+    const Id number =
+        NumberOf(digits, whole                            ? kAutoNumber
+                         : absl::StrContains(digits, ".") ? kDecimal
+                                                          : kAutoNumber);
+    if (failed_ || !whole) return failed_ ? kNoId : number;
+    const size_t mark = pos_;
+    Id part = kNoId;
+    if (Is(T::kFraction)) {
+      part = Fraction();
+      if (failed_) return kNoId;
+    } else if (Is(T::kNumber) && Peek().space_before && IsDigits(Peek().text) &&
+               Peek(1).type == T::kSlash && Peek(2).type == T::kNumber &&
+               IsDigits(Peek(2).text)) {
+      const Id above = NumberOf(std::string(Take().text), kAutoNumber);
+      Take();
+      const Id below = NumberOf(std::string(Take().text), kAutoNumber);
+      if (failed_) return kNoId;
+      part = a_.Make(Op::kDiv, {above, below});
+    }
+    if (part == kNoId) return number;
+    last_number_ = digits;
+    if (a_.Is(part, Op::kDiv) && IsLiteral(a_.child(part, 0)) &&
+        IsLiteral(a_.child(part, 1)) &&
+        fmpq_cmp(a_.number(a_.child(part, 0)).get(),
+                 a_.number(a_.child(part, 1)).get()) < 0) {
+      return a_.Make(Op::kAdd, {number, part});
+    }
+    pos_ = mark;
+    return number;
+  }
+
+  // 0.1\overline{6} = (16 - 1) / 90
+  Id Repeating(const std::string& digits, const std::string& repeating) {
+    const size_t point = digits.find('.');
+    const int64_t decimals = static_cast<int64_t>(digits.size() - point - 1);
+    const auto period = static_cast<int64_t>(repeating.size());
+    if (digits.size() + repeating.size() > 400) {
+      beyond_ = true;
+      return Fail();
+    }
+    std::string all = digits.substr(0, point) + digits.substr(point + 1);
+    if (all.empty()) all = "0";
+    Rational head;
+    Rational whole;
+    fmpz_set_str(head.num(), all.c_str(), 10);
+    fmpz_set_str(whole.num(), (all + repeating).c_str(), 10);
+    fmpq_sub(whole.get(), whole.get(), head.get());
+    Rational nines;
+    TenToThe(&nines, static_cast<unsigned>(period));
+    fmpz_sub_ui(nines.num(), nines.num(), 1);
+    Rational shift;
+    TenToThe(&shift, static_cast<unsigned>(decimals));
+    fmpq_div(whole.get(), whole.get(), nines.get());
+    fmpq_div(whole.get(), whole.get(), shift.get());
+    return a_.MakeNumber(std::move(whole));
+  }
+
+  // --- Letters --------------------------------------------------------------
+
+  // Letters that name functions where brackets follow.
+  bool IsApplied(absl::string_view letter) const {
+    if (!Is(T::kOpen, '(') || letter.size() != 1) return false;
+    constexpr absl::string_view kAlways = "fghFGH";
+    if (absl::StrContains(kAlways, letter)) return true;
+    constexpr absl::string_view kOften = "PQRWTpquyzSCBNrst";
+    return absl::StrContains(kOften, letter) &&
+           (Peek(1).type == T::kLetter || Peek(1).type == T::kNumber) &&
+           Peek(2).type == T::kClose && Peek(1).text != letter &&
+           !(Peek(1).type == T::kNumber &&
+             absl::StrContains("pqyzrst", letter));
+  }
+
+  Id Letter() {
+    std::string name(Take().text);
+    if (integral_depth_ > 0 && name == "d" &&
+        (Is(T::kLetter) || Is(T::kAccent)) && !differential_found_) {
+      differential_ = std::string(Take().text);
+      differential_found_ = true;
+      return a_.MakeNumber(1);
+    }
+    if (Is(T::kUnderscore) && Peek(1).type != T::kEnd) {
+      // f_1(x) and x_1
+      Take();
+      const size_t from = pos_;
+      if (!SkipGroup()) return Fail();
+      absl::StrAppend(&name, "_", RawText(from));
+      if (name.size() > 2 && IsApplied(name.substr(0, 1))) {
+        return Applied(name);
+      }
+      return a_.MakeSymbol(name);
+    }
+    const std::string letter = name;
+    while (Is(T::kPrime)) {
+      Take();
+      name += '\'';
+    }
+    if (IsApplied(letter)) return Applied(name);
+    return a_.MakeSymbol(name);
+  }
+
+  Id Applied(const std::string& name) {
+    Take();
+    const std::vector<Id> arguments = Arguments('(');
+    if (failed_) return kNoId;
+    return a_.Make(Op::kApply, arguments, a_.Name(name));
+  }
+
+  // Behind an opening bracket, up to the closing one.
+  std::vector<Id> Arguments(int bracket) {
+    ++bracket_depth_;
+    const int bars = std::exchange(bar_depth_, 0);
+    const Id list = Statement();
+    bar_depth_ = bars;
+    --bracket_depth_;
+    if (failed_ || !Accept(T::kClose, bracket)) {
+      Fail();
+      return {};
+    }
+    if (!a_.Is(list, Op::kList)) return {list};
+    const absl::Span<const Id> items = a_.children(list);
+    return {items.begin(), items.end()};
+  }
+
+  Id Accent() {
+    const Token& accent = Take();
+    const size_t from = pos_;
+    const bool points =
+        Is(T::kOpen, '{') ? IsPoints(Peek(1)) : IsPoints(Peek());
+    if (!SkipGroup()) return Fail();
+    std::string name = RawText(from);
+    if (name.empty()) return Fail();
+    if (!points && accent.text != "vec" && !accent.text.empty()) {
+      name = absl::StrCat(accent.text, " ", name);
+    }
+    return a_.MakeSymbol(name);
+  }
+
+  // --- Brackets -------------------------------------------------------------
+
+  Id FrenchInterval() {
+    Take();
+    ++bracket_depth_;
+    std::vector<Id> ends;
+    ends.push_back(Chain());
+    if (failed_ || !Separator()) return Fail();
+    // The last token opens a bracket: it must not start a factor.
+    const size_t last = tokens_.size() - 2;
+    stop_at_ = last;
+    ends.push_back(Chain());
+    if (failed_ || pos_ != last) return Fail();
+    Take();
+    return a_.Make(Op::kTuple, ends, 0, kOpenReal);
+  }
+
+  Id Group() {
+    const int open = Peek().value;
+    Take();
+    switch (open) {
+      case '{': {
+        const int bars = std::exchange(bar_depth_, 0);
+        const Id inner = Statement();
+        bar_depth_ = bars;
+        if (failed_ || !Accept(T::kClose, '{')) return Fail();
+        if (!a_.Is(inner, Op::kList)) return inner;
+        return a_.Make(Op::kSet, a_.children(inner));
+      }
+      case 'S':
+        return Set();
+      case 'f':
+      case 'c': {
+        const int bars = std::exchange(bar_depth_, 0);
+        const Id inner = Additive();
+        bar_depth_ = bars;
+        if (failed_ || !Accept(T::kClose, open)) return Fail();
+        return a_.MakeFunction(open == 'f' ? Function::kFloor : Function::kCeil,
+                               {Scalar(inner)});
+      }
+      default:
+        return Brackets(open);
+    }
+  }
+
+  Id Brackets(int open) {
+    ++bracket_depth_;
+    const int bars = std::exchange(bar_depth_, 0);
+    const int builder = std::exchange(builder_, 0);
+    const Id inner = Statement();
+    builder_ = builder;
+    bar_depth_ = bars;
+    --bracket_depth_;
+    if (failed_ || !Is(T::kClose)) return Fail();
+    const int close = Peek().value;
+    const bool matching = close == open || (open != '<' && close != '<' &&
+                                            (close == '(' || close == '['));
+    if (!matching) return Fail();
+    Take();
+    if (!a_.Is(inner, Op::kList)) return close == open ? inner : Fail();
+    uint8_t flag = 0;
+    if (open == '[') flag |= kOpenClosed;
+    if (close == '[') flag |= kCloseClosed;
+    return a_.Make(Op::kTuple, a_.children(inner), 0, flag);
+  }
+
+  Id Set() {
+    if (Accept(T::kClose, 'S')) return a_.Make(Op::kSet);
+    ++bracket_depth_;
+    const int bars = std::exchange(bar_depth_, 0);
+    ++builder_;
+    Id first = Clause();
+    --builder_;
+    Id set = kNoId;
+    if (!failed_ && (Is(T::kSuchThat) || Is(T::kBar) || Is(T::kColon))) {
+      Take();
+      const Id condition = Statement();
+      if (!failed_) set = a_.Make(Op::kSetBuilder, {first, condition});
+    } else if (!failed_) {
+      std::vector<Id> items = {first};
+      while (!failed_ && Separator() && !AtStatementEnd()) {
+        items.push_back(Clause());
+        if (items.size() > kMaxItems) {
+          beyond_ = true;
+          Fail();
+        }
+      }
+      if (!failed_) set = a_.Make(Op::kSet, items);
+    }
+    bar_depth_ = bars;
+    --bracket_depth_;
+    if (failed_ || !Accept(T::kClose, 'S')) return Fail();
+    return set;
+  }
+
+  Id Bars(T bar, int* depth, Function function) {
+    Take();
+    // ||x||: a bar right behind a bar opens once more.
+    ++*depth;
+    const Id inner = Additive();
+    --*depth;
+    if (failed_ || !Accept(bar)) return Fail();
+    return a_.MakeFunction(function, {Scalar(inner)});
+  }
+
+  // --- Commands -------------------------------------------------------------
+
+  // The argument of \frac and \sqrt: a group or one token; of a number one
+  // digit, if `one_digit`.
+  Id Argument(bool one_digit = true) {
+    if (Is(T::kOpen, '{')) {
+      const int bars = std::exchange(bar_depth_, 0);
+      const Id group = Group();
+      bar_depth_ = bars;
+      return failed_ ? kNoId : Scalar(group);
+    }
+    if (Is(T::kNumber) && one_digit && Peek().text.size() > 1 &&
+        IsDigits(Peek().text)) {
+      Token& token = tokens_[pos_];
+      const std::string digit(token.text.substr(0, 1));
+      token.text.remove_prefix(1);
+      ++token.begin;
+      token.space_before = false;
+      return NumberOf(digit, kAutoNumber);
+    }
+    if (Is(T::kNumber)) {
+      const std::string digits(Take().text);
+      return NumberOf(digits, IsDigits(digits) ? kAutoNumber : kDecimal);
+    }
+    if (Is(T::kMinus)) return Fail();
+    // One letter is the argument, without what follows it: \sqrt xy.
+    if (Is(T::kLetter)) return a_.MakeSymbol(Take().text);
+    return Primary();
+  }
+
+  Id Fraction() {
+    Take();
+    const Id above = Argument();
+    if (failed_) return kNoId;
+    const Id below = Argument();
+    if (failed_) return kNoId;
+    return a_.Make(Op::kDiv, {above, below});
+  }
+
+  Id Root() {
+    const int index = Take().value;
+    Id root = index > 0 ? a_.MakeNumber(index) : kNoId;
+    if (Is(T::kOpen, '[') && index == 0) {
+      Take();
+      root = Additive();
+      if (failed_ || !Accept(T::kClose, '[')) return Fail();
+    }
+    Id radicand;
+    if (Is(T::kOpen, '(')) {
+      radicand = Group();
+    } else {
+      radicand = Argument(/*one_digit=*/false);
+    }
+    if (failed_) return kNoId;
+    if (root == kNoId) root = a_.MakeNumber(2);
+    return a_.Make(Op::kRoot, {Scalar(radicand), root});
+  }
+
+  static bool TakesMany(Function function) {
+    return function == Function::kGcd || function == Function::kLcm ||
+           function == Function::kMax || function == Function::kMin;
+  }
+
+  static Function Inverse(Function function) {
+    const int index = static_cast<int>(function);
+    const int count = static_cast<int>(Function::kArcsin);
+    if (index < count) return static_cast<Function>(index + count);
+    if (function >= Function::kSinh && function <= Function::kCsch) {
+      return static_cast<Function>(index + count);
+    }
+    return function;
+  }
+
+  Id FunctionCall() {
+    const bool is_lg = Peek().text == "lg";
+    Function function = static_cast<Function>(Take().value);
+    Id base = kNoId;
+    Id power = kNoId;
+    while (Is(T::kUnderscore) || Is(T::kCaret)) {
+      const bool below = Take().type == T::kUnderscore;
+      Id* const into = below ? &base : &power;
+      if (*into != kNoId) return Fail();
+      const bool minus = !below && Accept(T::kMinus);
+      *into = Argument();
+      if (failed_) return kNoId;
+      if (minus) *into = Negated(*into);
+    }
+    if (base != kNoId && function != Function::kLog) return Fail();
+    if (power != kNoId && a_.Is(power, Op::kNumber) &&
+        a_.number(power) == Rational(-1) && Inverse(function) != function) {
+      function = Inverse(function);
+      power = kNoId;
+    }
+    std::vector<Id> arguments;
+    if (Is(T::kOpen) && Peek().value != 'f' && Peek().value != 'c') {
+      const int bracket = Take().value;
+      if (TakesMany(function) || function == Function::kBinomial ||
+          function == Function::kLog) {
+        arguments = Arguments(bracket);
+      } else {
+        ++bracket_depth_;
+        const int bars = std::exchange(bar_depth_, 0);
+        const Id inner = Statement();
+        bar_depth_ = bars;
+        --bracket_depth_;
+        if (failed_ || !Accept(T::kClose, bracket)) return Fail();
+        if (a_.Is(inner, Op::kList)) return Fail();
+        arguments = {inner};
+      }
+    } else {
+      if (TakesMany(function) || function == Function::kBinomial) return Fail();
+      const bool minus = Accept(T::kMinus);
+      const Id argument = ImplicitProduct(/*argument=*/true);
+      if (failed_) return kNoId;
+      arguments = {minus ? Negated(argument) : Scalar(argument)};
+    }
+    if (failed_ || arguments.empty()) return Fail();
+    for (Id& argument : arguments) argument = Scalar(argument);
+    if (function == Function::kBinomial && arguments.size() != 2) return Fail();
+    if (function == Function::kLog) {
+      if (arguments.size() == 2 && base == kNoId) {
+        base = arguments[1];
+        arguments.pop_back();
+      }
+      if (arguments.size() != 1) return Fail();
+      if (base != kNoId) {
+        arguments.push_back(base);
+      } else if (is_lg) {
+        arguments.push_back(a_.MakeNumber(10));
+      }
+    }
+    Id call = a_.MakeFunction(function, arguments);
+    if (power != kNoId) call = a_.Make(Op::kPow, {call, power});
+    return call;
+  }
+
+  // _{k=1}^{n}, in either order.
+  bool Bounds(Id* variable, Id* from, Id* to) {
+    while (Is(T::kUnderscore) || Is(T::kCaret)) {
+      const bool below = Take().type == T::kUnderscore;
+      const Id bound = Is(T::kOpen, '{') ? OptionalGroup()
+                       : Is(T::kLetter)  ? a_.MakeSymbol(Take().text)
+                                         : Primary();
+      if (failed_) return false;
+      if (bound == kNoId) continue;  // Empty braces.
+      if (!below) {
+        *to = bound;
+      } else if (variable != nullptr && a_.Is(bound, Op::kRelation) &&
+                 a_.node(bound).count == 2) {
+        *variable = a_.child(bound, 0);
+        *from = a_.child(bound, 1);
+      } else {
+        *from = bound;
+      }
+    }
+    return true;
+  }
+
+  Id OptionalGroup() {
+    if (Peek(1).type == T::kClose) {
+      Take();
+      Take();
+      return kNoId;
+    }
+    return Group();
+  }
+
+  Id Series() {
+    const Op op = Take().type == T::kSum ? Op::kSum : Op::kProduct;
+    Id variable = kNoId;
+    Id from = kNoId;
+    Id to = kNoId;
+    if (!Bounds(&variable, &from, &to)) return Fail();
+    if (variable == kNoId || from == kNoId || to == kNoId) return Fail();
+    // i and e as indices are variables.
+    if (a_.Is(variable, Op::kImaginary) || a_.Is(variable, Op::kEuler)) {
+      return Fail();
+    }
+    if (!a_.Is(variable, Op::kSymbol)) return Fail();
+    const Id body = Product();
+    if (failed_) return kNoId;
+    return a_.Make(op, {Scalar(body), variable, from, to});
+  }
+
+  Id Integral() {
+    Take();
+    Id from = kNoId;
+    Id to = kNoId;
+    if (!Bounds(nullptr, &from, &to)) return Fail();
+    const bool outer_found = std::exchange(differential_found_, false);
+    std::string outer = std::exchange(differential_, "");
+    ++integral_depth_;
+    const Id body = Additive();
+    --integral_depth_;
+    const bool found = std::exchange(differential_found_, outer_found);
+    const std::string variable = std::exchange(differential_, std::move(outer));
+    if (failed_ || !found) return Fail();
+    const Id symbol = a_.MakeSymbol(variable);
+    if (from == kNoId || to == kNoId) {
+      return a_.Make(Op::kIntegral, {Scalar(body), symbol});
+    }
+    return a_.Make(Op::kIntegral, {Scalar(body), symbol, from, to});
+  }
+
+  Id Limit() {
+    Take();
+    if (!Accept(T::kUnderscore) || !Accept(T::kOpen, '{')) return Fail();
+    if (!Is(T::kLetter)) return Fail();
+    const Id variable = a_.MakeSymbol(Take().text);
+    if (!Accept(T::kArrow)) return Fail();
+    const Id point = Additive();
+    if (failed_) return kNoId;
+    if (Is(T::kCaret)) return Fail();  // One-sided.
+    if (!Accept(T::kClose, '{')) return Fail();
+    const Id body = Product();
+    if (failed_) return kNoId;
+    return a_.Make(Op::kLimit, {Scalar(body), variable, point});
+  }
+
+  // --- Environments ---------------------------------------------------------
+
+  Id Environment() {
+    const std::string name(Take().text);
+    const bool matrix = name == "array" || absl::EndsWith(name, "matrix");
+    ++environment_;
+    const int bars = std::exchange(bar_depth_, 0);
+    std::vector<std::vector<Id>> rows(1);
+    size_t cells = 0;
+    while (!failed_ && !Is(T::kEndEnvironment)) {
+      if (Is(T::kEnd)) {
+        Fail();
+      } else if (Accept(T::kRowEnd)) {
+        if (!rows.back().empty()) rows.emplace_back();
+      } else if (Accept(T::kAmpersand)) {
+        continue;
+      } else if (Is(T::kComma) || Is(T::kSemicolon)) {
+        Take();
+      } else {
+        rows.back().push_back(Statement());
+        if (++cells > kMaxItems) {
+          beyond_ = true;
+          Fail();
+        }
+      }
+    }
+    bar_depth_ = bars;
+    --environment_;
+    if (failed_) return kNoId;
+    Take();
+    while (!rows.empty() && rows.back().empty()) rows.pop_back();
+    if (rows.empty()) return Fail();
+    std::vector<Id> all;
+    for (const std::vector<Id>& row : rows) {
+      if (matrix && row.size() != rows[0].size()) return Fail();
+      all.insert(all.end(), row.begin(), row.end());
+    }
+    if (!matrix) {
+      // Equations below each other.
+      if (name == "cases") return a_.Make(Op::kList, all);
+      return all.size() == 1 ? all[0] : a_.Make(Op::kList, all);
+    }
+    const Id result =
+        a_.Make(Op::kMatrix, all, static_cast<int32_t>(rows[0].size()));
+    if (name == "vmatrix") return a_.MakeFunction(Function::kDet, {result});
+    return result;
+  }
+
+  const LexedText& lexed_;
+  std::vector<Token> tokens_;  // A copy: \frac13 cuts a number in two.
+  const Reading& reading_;
+  Arena& a_;
+  size_t pos_ = 0;
+  size_t stop_at_ = 0;
+  bool failed_ = false;
+  bool beyond_ = false;
+  int depth_ = 0;
+  int bracket_depth_ = 0;  // Inside of brackets a comma separates items.
+  int bar_depth_ = 0;
+  int norm_depth_ = 0;
+  int builder_ = 0;  // Before the bar of a set such as {x | x > 3}.
+  int environment_ = 0;
+  bool saw_or_ = false;  // In this list.
+  int integral_depth_ = 0;
+  bool differential_found_ = false;
+  std::string differential_;
+  std::string last_number_;  // The digits of the last number, as written.
+};
+
+}  // namespace
+
+Parsed Parse(absl::string_view text, const Reading& reading, Arena* arena) {
+  Parsed parsed;
+  if (text.size() > kMaxAnswerBytes) {
+    parsed.beyond_limits = true;
+    return parsed;
+  }
+  LexedText lexed;
+  if (!Lex(text, &lexed)) {
+    parsed.beyond_limits = true;
+    return parsed;
+  }
+  return Parser(lexed, reading, arena).Run();
+}
+
+}  // namespace ponder::math

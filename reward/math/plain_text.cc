@@ -1,0 +1,267 @@
+#include "reward/math/plain_text.h"
+
+#include <algorithm>
+#include <cctype>
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
+#include "absl/types/span.h"
+#include "reward/math/lexer.h"
+
+namespace ponder::math {
+namespace {
+
+bool IsLetter(char c) {
+  return absl::ascii_isalpha(static_cast<unsigned char>(c));
+}
+bool IsDigit(char c) { return c >= '0' && c <= '9'; }
+
+// Commands whose braces hold text.
+constexpr absl::string_view kTextCommands[] = {
+    "\\text",   "\\textbf",       "\\textit",    "\\textrm", "\\mbox",
+    "\\mathrm", "\\mathbf",       "\\mathit",    "\\hbox",   "\\emph",
+    "\\rm",     "\\operatorname", "\\textnormal"};
+
+struct Word {
+  absl::string_view name;
+  int64_t value;
+};
+
+constexpr Word kSmall[] = {
+    {"zero", 0},     {"one", 1},        {"two", 2},       {"three", 3},
+    {"four", 4},     {"five", 5},       {"six", 6},       {"seven", 7},
+    {"eight", 8},    {"nine", 9},       {"ten", 10},      {"eleven", 11},
+    {"twelve", 12},  {"thirteen", 13},  {"fourteen", 14}, {"fifteen", 15},
+    {"sixteen", 16}, {"seventeen", 17}, {"eighteen", 18}, {"nineteen", 19},
+    {"twenty", 20},  {"thirty", 30},    {"forty", 40},    {"fifty", 50},
+    {"sixty", 60},   {"seventy", 70},   {"eighty", 80},   {"ninety", 90}};
+
+constexpr Word kLarge[] = {{"thousand", 1000},
+                           {"million", 1000000},
+                           {"billion", 1000000000},
+                           {"trillion", 1000000000000}};
+
+constexpr Word kParts[] = {{"half", 2},       {"halves", 2},  {"third", 3},
+                           {"quarter", 4},    {"fourth", 4},  {"fifth", 5},
+                           {"sixth", 6},      {"seventh", 7}, {"eighth", 8},
+                           {"ninth", 9},      {"tenth", 10},  {"twelfth", 12},
+                           {"hundredth", 100}};
+
+std::optional<int64_t> Find(absl::Span<const Word> words,
+                            absl::string_view name) {
+  for (const Word& word : words) {
+    if (word.name == name) return word.value;
+  }
+  return std::nullopt;
+}
+
+// Reads a whole number from `words[*i]` on. False if there is none.
+bool WholeNumber(const std::vector<absl::string_view>& words, size_t* i,
+                 int64_t* value) {
+  int64_t total = 0;
+  int64_t group = 0;
+  bool any = false;
+  while (*i < words.size()) {
+    const absl::string_view word = words[*i];
+    const std::optional<int64_t> small = Find(kSmall, word);
+    const std::optional<int64_t> large = Find(kLarge, word);
+    if (small.has_value()) {
+      group += *small;
+    } else if (word == "hundred" && group > 0 && group < 100) {
+      group *= 100;
+    } else if (large.has_value() && group > 0) {
+      total += group * *large;
+      group = 0;
+    } else if (word == "and" && any && *i + 1 < words.size() &&
+               group % 100 == 0 && group > 0 &&
+               Find(kSmall, words[*i + 1]).has_value()) {
+      // two hundred and five
+    } else {
+      break;
+    }
+    any = true;
+    ++*i;
+  }
+  *value = total + group;
+  return any;
+}
+
+std::optional<int64_t> PartsOf(absl::string_view word) {
+  std::optional<int64_t> parts = Find(kParts, word);
+  if (!parts.has_value() && absl::ConsumeSuffix(&word, "s")) {
+    parts = Find(kParts, word);
+  }
+  return parts;
+}
+
+}  // namespace
+
+std::string NormalText(absl::string_view text) {
+  std::string latex = UnicodeToLatex(text);
+  absl::string_view rest = latex;
+  std::string out;
+  out.reserve(rest.size());
+  while (!rest.empty()) {
+    const char c = rest[0];
+    if (c == '\\') {
+      bool consumed = false;
+      for (const absl::string_view command : kTextCommands) {
+        if (absl::StartsWith(rest, command) &&
+            (rest.size() == command.size() ||
+             !IsLetter(rest[command.size()]))) {
+          rest.remove_prefix(command.size());
+          consumed = true;
+          break;
+        }
+      }
+      if (consumed) continue;
+      if (absl::StartsWith(rest, "\\left") &&
+          !absl::StartsWith(rest, "\\lefta")) {
+        rest.remove_prefix(5);
+        continue;
+      }
+      if (absl::StartsWith(rest, "\\right") &&
+          !absl::StartsWith(rest, "\\righta")) {
+        rest.remove_prefix(6);
+        continue;
+      }
+      if (rest.size() > 1 && absl::StrContains(",;:! $", rest.substr(1, 1))) {
+        rest.remove_prefix(2);
+        continue;
+      }
+      out += c;
+      rest.remove_prefix(1);
+      continue;
+    }
+    const bool skipped = c == ' ' || c == '\n' || c == '\t' || c == '\r' ||
+                         c == '{' || c == '}' || c == '$' || c == '*' ||
+                         c == '"' || c == '~';
+    // "1 2" is not "12".
+    if ((c == ' ' || c == '\n') && !out.empty() && IsDigit(out.back()) &&
+        rest.size() > 1 && IsDigit(rest[1])) {
+      out += ' ';
+    }
+    if (!skipped) out += c;
+    rest.remove_prefix(1);
+  }
+  absl::string_view view = out;
+  while (absl::ConsumeSuffix(&view, ".") || absl::ConsumeSuffix(&view, ",")) {
+  }
+  // (C) and C)
+  if (view.size() == 3 && view[0] == '(' && view[2] == ')' &&
+      IsLetter(view[1])) {
+    view = view.substr(1, 1);
+  } else if (view.size() == 2 && view[1] == ')' && IsLetter(view[0])) {
+    view = view.substr(0, 1);
+  }
+  std::string normal(view);
+  const bool keep = std::all_of(normal.begin(), normal.end(), [](char c) {
+    return !absl::ascii_islower(static_cast<unsigned char>(c));
+  });
+  const size_t letters = std::count_if(normal.begin(), normal.end(), IsLetter);
+  const bool only_letters = letters == normal.size();
+  if (letters > 1 && only_letters && (!keep || normal.size() > 3)) {
+    absl::AsciiStrToLower(&normal);
+  }
+  return normal;
+}
+
+bool IsWordAnswer(absl::string_view normal_text) {
+  const auto is_letter = [](char c) {
+    return IsLetter(c) || static_cast<unsigned char>(c) >= 0x80;
+  };
+  return normal_text.size() >= 3 &&
+         std::all_of(normal_text.begin(), normal_text.end(), is_letter);
+}
+
+bool IsDateOrTime(absl::string_view normal_text) {
+  // 2024-05-06, 12/25/2024, 10:30, 10:30pm
+  std::vector<absl::string_view> parts =
+      absl::StrSplit(normal_text, absl::ByAnyChar("-/"));
+  const auto digits = [](absl::string_view part, size_t most) {
+    return !part.empty() && part.size() <= most &&
+           std::all_of(part.begin(), part.end(), IsDigit);
+  };
+  if (parts.size() == 3 && digits(parts[0], 4) && digits(parts[1], 2) &&
+      digits(parts[2], 4) && (parts[0].size() == 4 || parts[2].size() == 4)) {
+    return true;
+  }
+  parts = absl::StrSplit(normal_text, ':');
+  if (parts.size() != 2 || !digits(parts[0], 2) || parts[1].size() < 2) {
+    return false;
+  }
+  if (!digits(parts[1].substr(0, 2), 2)) return false;
+  const absl::string_view rest = parts[1].substr(2);
+  return rest == "am" || rest == "pm" || rest == "a.m" || rest == "p.m" ||
+         rest == "AM" || rest == "PM";
+}
+
+std::optional<Rational> NumberInWords(absl::string_view text) {
+  if (text.size() > 200) return std::nullopt;
+  const std::string lower = absl::AsciiStrToLower(text);
+  std::vector<absl::string_view> words =
+      absl::StrSplit(lower, absl::ByAnyChar(" -{}$\\.,"), absl::SkipEmpty());
+  words.erase(std::remove_if(words.begin(), words.end(),
+                             [](absl::string_view word) {
+                               return word == "text" || word == "textbf" ||
+                                      word == "mbox";
+                             }),
+              words.end());
+  if (words.empty()) return std::nullopt;
+  size_t i = 0;
+  bool negative = false;
+  if (words[0] == "negative" || words[0] == "minus") {
+    negative = true;
+    ++i;
+  }
+  int64_t whole = 0;
+  int64_t above = 0;
+  int64_t below = 1;
+  const size_t first = i;
+  if (i < words.size() && (words[i] == "a" || words[i] == "an")) {
+    above = 1;
+    ++i;
+  } else if (!WholeNumber(words, &i, &above)) {
+    if (i < words.size() && PartsOf(words[i]).has_value()) {
+      above = 1;  // "half"
+    } else {
+      return std::nullopt;
+    }
+  }
+  if (i < words.size() && words[i] == "and" && i > first) {
+    // three and a half
+    whole = above;
+    ++i;
+    if (i < words.size() && (words[i] == "a" || words[i] == "an")) {
+      above = 1;
+      ++i;
+    } else if (!WholeNumber(words, &i, &above)) {
+      return std::nullopt;
+    }
+    if (i >= words.size()) return std::nullopt;
+  }
+  if (i < words.size()) {
+    const std::optional<int64_t> parts = PartsOf(words[i]);
+    if (!parts.has_value()) return std::nullopt;
+    below = *parts;
+    ++i;
+  } else if (first < words.size() &&
+             (words[first] == "a" || words[first] == "an")) {
+    return std::nullopt;
+  }
+  if (i != words.size()) return std::nullopt;
+  Rational value(above);
+  const Rational parts(below);
+  fmpq_div(value.get(), value.get(), parts.get());
+  const Rational integer(whole);
+  fmpq_add(value.get(), value.get(), integer.get());
+  if (negative) fmpq_neg(value.get(), value.get());
+  return value;
+}
+
+}  // namespace ponder::math

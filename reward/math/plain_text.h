@@ -1,0 +1,30 @@
+// Answers as text: words, names, choices.
+
+#ifndef PONDER_REWARD_MATH_PLAIN_TEXT_H_
+#define PONDER_REWARD_MATH_PLAIN_TEXT_H_
+
+#include <optional>
+#include <string>
+
+#include "absl/strings/string_view.h"
+#include "reward/math/rational.h"
+
+namespace ponder::math {
+
+// The answer without LaTeX's commands for text, spaces, brackets around a
+// letter and a full stop. Words are in lower case; single letters and points
+// (AB) keep their case, as there it matters.
+std::string NormalText(absl::string_view text);
+
+// True for a word, a name, or a choice: nothing that is calculated with.
+bool IsWordAnswer(absl::string_view normal_text);
+
+// True for a date or a time of day, which are no calculations.
+bool IsDateOrTime(absl::string_view normal_text);
+
+// "two-thirds", "forty two", "three and a half".
+std::optional<Rational> NumberInWords(absl::string_view text);
+
+}  // namespace ponder::math
+
+#endif  // PONDER_REWARD_MATH_PLAIN_TEXT_H_
