@@ -328,9 +328,33 @@ TEST_F(RewardServerTest, SlowVerifierDelaysNoOther) {
   EXPECT_EQ(num_slow, 8);
 }
 
-// What waits for a busy verifier is handed over together, and however much a
-// client sends, the server takes only so much of it.
-TEST_F(RewardServerTest, WaitingResponsesAreABatchOfBoundedSize) {
+TEST_F(RewardServerTest, WhatWaitsForAVerifierIsABatch) {
+  grpc::ClientContext context;
+  SetDeadline(absl::Seconds(60), &context);
+  const auto stream = stub_->Score(&context);
+  ScoreRequest request = ProblemOf("slow");
+  *request.add_problems() = ProblemOf("math", "6", 1).problems(0);
+  AddResponse(0, "", &request);
+  ASSERT_TRUE(stream->Write(request));
+  slow_->WaitUntilCalled();
+  for (int i = 1; i <= 40; ++i) ASSERT_TRUE(stream->Write(Response(i, "")));
+  ScoreRequest last;
+  AddResponse(41, "\\boxed{6}", &last, 1);
+  ASSERT_TRUE(stream->Write(last));
+  ScoreReply reply;
+  ASSERT_TRUE(stream->Read(&reply));  // All that came before it was read.
+  EXPECT_EQ(reply.scores(0).index(), 41);
+  slow_->Open();
+  stream->WritesDone();
+  int num_scores = 0;
+  while (stream->Read(&reply)) num_scores += reply.scores_size();
+  EXPECT_TRUE(stream->Finish().ok());
+  EXPECT_EQ(num_scores, 41);
+  EXPECT_THAT(slow_->sizes(), ElementsAre(1, 40));
+}
+
+// However much a client sends, the server takes only so much of it.
+TEST_F(RewardServerTest, AStreamCannotFillTheServersMemory) {
   grpc::ClientContext context;
   SetDeadline(absl::Seconds(60), &context);
   const auto stream = stub_->Score(&context);
@@ -349,14 +373,9 @@ TEST_F(RewardServerTest, WaitingResponsesAreABatchOfBoundedSize) {
   writer.join();
   EXPECT_TRUE(stream->Finish().ok());
   EXPECT_EQ(num_scores, kSamples);
-  int sum = 0;
   for (const int size : slow_->sizes()) {
-    sum += size;
     EXPECT_LE(size, RewardServiceImpl::kMaxInFlight);
   }
-  EXPECT_EQ(sum, kSamples);
-  EXPECT_EQ(slow_->sizes()[0], 1);
-  EXPECT_GT(slow_->sizes()[1], 1);
 }
 
 // The calls under way are told, those that wait are dropped, and the server
