@@ -30,11 +30,17 @@ bool HasGoldForm(const DataRow& row) {
          row.verifier == "countdown";
 }
 
+// Whether a score is expected of the row.
+bool IsChecked(const DataRow& row, bool run_solutions) {
+  return HasGoldForm(row) || (run_solutions && !row.response.empty());
+}
+
 // A countdown row's gold answer is the target, not an expression.
 bool IsCountdown(const DataRow& row) { return row.verifier == "countdown"; }
 
 // What stands for the row's gold answer; empty: nothing to check.
 std::string GoldResponse(const DataRow& row, bool run_solutions) {
+  if (!HasGoldForm(row)) return row.response;
   if (IsCountdown(row)) {
     return row.response.empty() ? "\\boxed{}" : row.response;
   }
@@ -125,7 +131,7 @@ absl::StatusOr<GoldCheck> CheckGoldAnswers(RewardService::Stub* rewards,
       [&](const Gold& gold, const ScoredResponse& score)
           ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
             const DataRow& row = *gold.row;
-            if (!HasGoldForm(row)) {
+            if (!IsChecked(row, run_solutions)) {
               ++check.skipped;
               return;
             }
@@ -149,11 +155,10 @@ absl::StatusOr<GoldCheck> CheckGoldAnswers(RewardService::Stub* rewards,
       std::vector<Gold> golds;
       for (size_t i = begin; i < end; ++i) {
         const DataRow& row = rows.rows[i];
-        if (!HasGoldForm(row) && first_of_verifier.at(row.verifier) != i) {
-          continue;
-        }
+        const bool is_checked = IsChecked(row, run_solutions);
+        if (!is_checked && first_of_verifier.at(row.verifier) != i) continue;
         std::string response = GoldResponse(row, run_solutions);
-        if (!response.empty() || !HasGoldForm(row)) {
+        if (!response.empty() || !is_checked) {
           golds.push_back({&row, std::move(response)});
         }
       }

@@ -152,6 +152,22 @@ TEST_F(GoldCheckTest, OfPlugInsTheFirstRowIsScored) {
               UnorderedElementsAre("a:math:\\boxed{right}", "mine0:mine:"));
 }
 
+TEST_F(GoldCheckTest, SolutionsOfPlugInsAreCheckedOnRequest) {
+  DataRows rows = {.name = "set",
+                   .rows = {Row("a", "x", "right"), Row("b", "x", "wrong"),
+                            Row("c", "right")}};
+  for (DataRow& row : rows.rows) row.verifier = "mine";
+  const auto check =
+      CheckGoldAnswers(stub_.get(), rows, /*run_solutions=*/true);
+  ASSERT_TRUE(check.ok()) << check.status();
+  EXPECT_EQ(check->checked, 2);
+  EXPECT_EQ(check->passed, 1);
+  EXPECT_EQ(check->skipped, 1);
+  EXPECT_FALSE(check->status.ok());
+  EXPECT_THAT(service_.seen(),
+              UnorderedElementsAre("a:mine:right", "b:mine:wrong"));
+}
+
 TEST_F(GoldCheckTest, LostInfrastructureIsNoVerdict) {
   const DataRows rows = {
       .name = "set",
