@@ -8,6 +8,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/strip.h"
 #include "reward/math/exact.h"
 #include "reward/math/expr.h"
@@ -73,16 +74,20 @@ class Comparer {
     return outcome;
   }
 
-  // gcd and lcm of expressions with variables, without gcd and lcm.
-  Id WithoutGcd(Id id) {
+  // Without determinants, and without gcd and lcm of what has variables.
+  Id Simplified(Id id) {
     const Node node = a_.node(id);
     if (node.count == 0) return id;
     std::vector<Id> parts;
     bool changed = false;
     for (int k = 0; k < node.count; ++k) {
       const Id part = a_.child(id, k);
-      parts.push_back(WithoutGcd(part));
+      parts.push_back(Simplified(part));
       changed |= parts.back() != part;
+    }
+    if (a_.Is(id, Function::kDet) && a_.Is(parts[0], Op::kMatrix)) {
+      const Id determinant = Determinant(parts[0]);
+      if (determinant != kNoId) return determinant;
     }
     const bool gcd = a_.Is(id, Function::kGcd);
     if ((gcd || a_.Is(id, Function::kLcm)) &&
@@ -90,6 +95,27 @@ class Comparer {
       return CommonFactor(parts, gcd);
     }
     return changed ? a_.Make(node.op, parts, node.value, node.flag) : id;
+  }
+
+  // With base 10 for logarithms that name none.
+  Id WithDecimalLog(Id id) {
+    const Node node = a_.node(id);
+    std::vector<Id> parts;
+    for (int k = 0; k < node.count; ++k) {
+      parts.push_back(WithDecimalLog(a_.child(id, k)));
+    }
+    if (a_.Is(id, Function::kLog) && node.count == 1) {
+      parts.push_back(a_.MakeNumber(10));
+    }
+    return node.count == 0 ? id
+                           : a_.Make(node.op, parts, node.value, node.flag);
+  }
+
+  bool HasBareLog(Id id) const {
+    if (a_.Is(id, Function::kLog) && a_.node(id).count == 1) return true;
+    const absl::Span<const Id> parts = a_.children(id);
+    return std::any_of(parts.begin(), parts.end(),
+                       [&](Id part) { return HasBareLog(part); });
   }
 
   // Sums, products and multiples of matrices as one matrix; \pm as a set;
@@ -156,6 +182,25 @@ class Comparer {
       product.insert(product.end(), rests.begin(), rests.end());
     }
     return a_.Make(Op::kMul, product);
+  }
+
+  // By the first row (Laplace), of at most four rows.
+  Id Determinant(Id matrix) {
+    const int n = a_.node(matrix).value;
+    if (n < 1 || n > 4 || a_.node(matrix).count != n * n) return kNoId;
+    if (n == 1) return a_.child(matrix, 0);
+    std::vector<Id> terms;
+    for (int skip = 0; skip < n; ++skip) {
+      std::vector<Id> cells;
+      for (int k = n; k < n * n; ++k) {
+        if (k % n != skip) cells.push_back(a_.child(matrix, k));
+      }
+      const Id minor = a_.Make(Op::kMatrix, cells, n - 1);
+      terms.push_back(
+          a_.Make(Op::kMul, {a_.MakeNumber(skip % 2 == 0 ? 1 : -1),
+                             a_.child(matrix, skip), Determinant(minor)}));
+    }
+    return a_.Make(Op::kAdd, terms);
   }
 
   void SplitFactors(Id id, Rational* coefficient, std::vector<Id>* factors) {
@@ -624,6 +669,9 @@ class Comparer {
       return Ordered(value, other, gold_is_relation);
     }
     const Op op = a_.op(other);
+    if (op == Op::kList && a_.Is(a_.child(other, 0), Op::kRelation)) {
+      return SameSetExpressions(relation, other);
+    }
     if (!IsSetExpression(op) && op != Op::kTuple && op != Op::kSet) {
       return Outcome::kDifferent;
     }
@@ -674,7 +722,8 @@ class Comparer {
   }
 
   std::optional<RealSet> SetOrSolutions(Id id) {
-    if (a_.Is(id, Op::kList) && a_.Is(a_.child(id, 0), Op::kRelation)) {
+    if (a_.Is(id, Op::kRelation) ||
+        (a_.Is(id, Op::kList) && a_.Is(a_.child(id, 0), Op::kRelation))) {
       return SolutionsOf(&a_, id, &budget_);
     }
     if (!IsCollection(a_.op(id))) {
@@ -1119,8 +1168,23 @@ class Comparer {
   int depth_ = 0;
 };
 
+// "(B)5": a choice with what it says.
+absl::string_view ChoiceOf(absl::string_view normal_text) {
+  if (normal_text.size() < 4 || normal_text[0] != '(' ||
+      normal_text[2] != ')' || normal_text[1] < 'A' || normal_text[1] > 'F') {
+    return "";
+  }
+  return normal_text.substr(1, 1);
+}
+
 bool IsSameText(absl::string_view a, absl::string_view b) {
-  if (a == b) return true;
+  if (a == b || ChoiceOf(a) == b || a == ChoiceOf(b)) return true;
+  if (IsDateOrTime(a) && IsDateOrTime(b)) {
+    const auto bare = [](absl::string_view text) {
+      return absl::StrReplaceAll(absl::AsciiStrToLower(text), {{".", ""}});
+    };
+    return bare(a) == bare(b);
+  }
   const auto has_lower = [](absl::string_view text) {
     return std::any_of(text.begin(), text.end(), absl::ascii_islower);
   };
@@ -1200,6 +1264,11 @@ Comparison CompareAnswers(absl::string_view gold, absl::string_view answer,
   const auto read = [&](absl::string_view text, const Reading& reading) {
     const std::optional<Rational> words = NumberInWords(text);
     if (words.has_value()) return Parsed{arena.MakeNumber(*words), false};
+    const std::string normal = absl::AsciiStrToLower(NormalText(text));
+    if (normal == "allrealnumbers" || normal == "allreals" ||
+        normal == "realnumbers" || normal == "allrealx") {
+      return Parsed{arena.Make(Op::kNamedSet, {}, arena.Name("R")), false};
+    }
     return Parse(text, reading, &arena);
   };
   const Parsed g = read(gold, Reading());
@@ -1229,7 +1298,7 @@ Comparison CompareAnswers(absl::string_view gold, absl::string_view answer,
 
   Comparer comparer(&arena, options, budget);
   Outcome outcome =
-      comparer.Same(comparer.WithoutGcd(g.root), comparer.WithoutGcd(a.root));
+      comparer.Same(comparer.Simplified(g.root), comparer.Simplified(a.root));
   std::string rule = comparer.rule();
   // Other readings of the same text, where there are any.
   const auto try_readings = [&](absl::string_view text, bool is_gold,
@@ -1262,6 +1331,12 @@ Comparison CompareAnswers(absl::string_view gold, absl::string_view answer,
       units.letters_are_units = true;
       try_readings(text, is_gold, units);
     }
+  }
+  if (outcome == Outcome::kDifferent &&
+      (comparer.HasBareLog(g.root) || comparer.HasBareLog(a.root))) {
+    outcome = comparer.Same(comparer.WithDecimalLog(g.root),
+                            comparer.WithDecimalLog(a.root));
+    rule = "with logarithms to base 10";
   }
   if (outcome == Outcome::kUndefined || outcome == Outcome::kUndecided) {
     if (IsUndefined(arena, g.root, budget)) {

@@ -465,7 +465,9 @@ bool LooksLikeMathematics(absl::string_view text) {
     size_t end = i;
     while (end < text.size() && IsLetter(text[end])) ++end;
     const bool command = i > 0 && text[i - 1] == '\\';
-    const absl::string_view word = text.substr(i, end - i);
+    absl::string_view word = text.substr(i, end - i);
+    // x=1orx=2
+    if (i > 0 && IsDigit(text[i - 1])) absl::ConsumePrefix(&word, "or");
     static constexpr absl::string_view kSentence[] = {
         "is", "so", "of", "to", "in", "it", "at", "be", "by", "we", "an", "as",
         "no", "on", "if", "he", "me", "my", "do", "go", "up", "us", "am", "So",

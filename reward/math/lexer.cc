@@ -97,6 +97,7 @@ void AddFunctions(Meanings* all) {
       {"det", Function::kDet},
       {"binomial", Function::kBinomial},
       {"factorial", Function::kFactorial},
+      {"Mod", Function::kMod},
   };
   for (const auto& [name, function] : functions) {
     all->emplace(name, Meaning{T::kFunction, Of(function)});
@@ -1062,6 +1063,14 @@ class Lexer {
     if (run.size() == 1) {
       Single(run);
       return;
+    }
+    // x=1orx=2
+    for (const absl::string_view joined : {"or", "and"}) {
+      if (absl::StartsWith(run, joined) && run.size() <= joined.size() + 1 &&
+          pos_ > 0 && (IsDigit(text_[pos_ - 1]) || text_[pos_ - 1] == ')')) {
+        Emit(T::kAnd, joined.size(), joined == "or" ? 2 : 0);
+        return;
+      }
     }
     // sinx, lnx, sqrtx, pir.
     for (const absl::string_view prefix :

@@ -81,6 +81,8 @@ class Parser {
                         tokens_[last].type == T::kOpen &&
                         tokens_[last].value == '[';
     Id root = french ? FrenchInterval() : Statement();
+    // A closing brace too many at the end of the text.
+    while (!failed_ && Is(T::kClose, '{')) Take();
     if (!failed_ && !Is(T::kEnd)) root = kNoId;
     if (failed_) root = kNoId;
     return {root, beyond_};
@@ -125,6 +127,8 @@ class Parser {
     Take();
     return true;
   }
+  // A closing brace, which may be missing at the end of the text.
+  bool AcceptBrace() { return Accept(T::kClose, '{') || Is(T::kEnd); }
   Id Fail() {
     failed_ = true;
     return kNoId;
@@ -571,7 +575,7 @@ class Parser {
           break;
         }
         absl::StrAppend(&name, "^", Take().text);
-        if (braces && !Accept(T::kClose, '{')) return Fail();
+        if (braces && !AcceptBrace()) return Fail();
       } else if (Is(T::kSlash) &&
                  (Peek(1).type == T::kWord ||
                   (Peek(1).type == T::kLetter && IsUnitWord(Peek(1).text)))) {
@@ -631,22 +635,22 @@ class Parser {
       Take();
       if (Is(T::kDegree)) {
         Take();
-        if (!Accept(T::kClose, '{')) return Fail();
+        if (!AcceptBrace()) return Fail();
         return a_.Make(Op::kDegree, {Scalar(base)});
       }
       if (Is(T::kPrime)) {
         while (Accept(T::kPrime)) {
         }
-        if (!Accept(T::kClose, '{') || !a_.Is(base, Op::kSymbol)) return Fail();
+        if (!AcceptBrace() || !a_.Is(base, Op::kSymbol)) return Fail();
         return a_.MakeSymbol(absl::StrCat(a_.name(base), "'"));
       }
       if (a_.Is(base, Op::kMatrix) && IsTransposition()) {
         Take();
-        return Accept(T::kClose, '{') ? Transposed(base) : Fail();
+        return AcceptBrace() ? Transposed(base) : Fail();
       }
       if (Is(T::kMinus) && Peek(1).type == T::kClose) return Fail();  // x^{-}
       exponent = Statement();
-      if (failed_ || !Accept(T::kClose, '{')) return Fail();
+      if (failed_ || !AcceptBrace()) return Fail();
     } else if (Is(T::kDegree)) {
       Take();
       if (Is(T::kLetter) && (Peek().text == "C" || Peek().text == "F")) Take();
@@ -1028,9 +1032,15 @@ class Parser {
 
   // Letters that name functions where brackets follow.
   bool IsApplied(absl::string_view letter) const {
-    if (!Is(T::kOpen, '(') || letter.size() != 1) return false;
+    if (letter.size() != 1) return false;
     constexpr absl::string_view kAlways = "fghFGH";
-    if (absl::StrContains(kAlways, letter)) return true;
+    const bool always = absl::StrContains(kAlways, letter);
+    // f{(x)}, as SymPy writes it.
+    if (Is(T::kOpen, '{') && Peek(1).type == T::kOpen && Peek(1).value == '(') {
+      return always;
+    }
+    if (!Is(T::kOpen, '(')) return false;
+    if (always) return true;
     constexpr absl::string_view kOften = "PQRWTpquyzSCBNrst";
     return absl::StrContains(kOften, letter) &&
            (Peek(1).type == T::kLetter || Peek(1).type == T::kNumber) &&
@@ -1068,9 +1078,10 @@ class Parser {
   }
 
   Id Applied(const std::string& name) {
+    const bool braces = Accept(T::kOpen, '{');
     Take();
     const std::vector<Id> arguments = Arguments('(');
-    if (failed_) return kNoId;
+    if (failed_ || (braces && !AcceptBrace())) return Fail();
     return a_.Make(Op::kApply, arguments, a_.Name(name));
   }
 
@@ -1129,7 +1140,7 @@ class Parser {
         const int bars = std::exchange(bar_depth_, 0);
         const Id inner = Statement();
         bar_depth_ = bars;
-        if (failed_ || !Accept(T::kClose, '{')) return Fail();
+        if (failed_ || !AcceptBrace()) return Fail();
         if (!a_.Is(inner, Op::kList)) return inner;
         return a_.Make(Op::kSet, a_.children(inner));
       }
@@ -1269,7 +1280,8 @@ class Parser {
 
   static bool TakesMany(Function function) {
     return function == Function::kGcd || function == Function::kLcm ||
-           function == Function::kMax || function == Function::kMin;
+           function == Function::kMax || function == Function::kMin ||
+           function == Function::kMod;
   }
 
   static Function Inverse(Function function) {
@@ -1327,7 +1339,10 @@ class Parser {
     }
     if (failed_ || arguments.empty()) return Fail();
     for (Id& argument : arguments) argument = Scalar(argument);
-    if (function == Function::kBinomial && arguments.size() != 2) return Fail();
+    if ((function == Function::kBinomial || function == Function::kMod) &&
+        arguments.size() != 2) {
+      return Fail();
+    }
     if (function == Function::kLog) {
       if (arguments.size() == 2 && base == kNoId) {
         base = arguments[1];
@@ -1422,7 +1437,7 @@ class Parser {
     const Id point = Additive();
     if (failed_) return kNoId;
     if (Is(T::kCaret)) return Fail();  // One-sided.
-    if (!Accept(T::kClose, '{')) return Fail();
+    if (!AcceptBrace()) return Fail();
     const Id body = Product();
     if (failed_) return kNoId;
     return a_.Make(Op::kLimit, {Scalar(body), variable, point});

@@ -102,54 +102,74 @@ std::optional<int64_t> PartsOf(absl::string_view word) {
 }  // namespace
 
 std::string NormalText(absl::string_view text) {
-  std::string latex = UnicodeToLatex(text);
+  const std::string latex = UnicodeToLatex(text);
   absl::string_view rest = latex;
   std::string out;
   out.reserve(rest.size());
+  std::vector<bool> dropped;   // Of the open braces: whether they are left out.
+  bool after_command = false;  // Of text: its braces are left out.
+  bool space = false;
+  const auto append = [&](char c) {
+    // "1 2" is not "12".
+    if (space && !out.empty() && IsDigit(out.back()) && IsDigit(c)) out += ' ';
+    space = false;
+    out += c;
+  };
   while (!rest.empty()) {
     const char c = rest[0];
     if (c == '\\') {
-      bool consumed = false;
-      for (const absl::string_view command : kTextCommands) {
-        if (absl::StartsWith(rest, command) &&
-            (rest.size() == command.size() ||
-             !IsLetter(rest[command.size()]))) {
-          rest.remove_prefix(command.size());
-          consumed = true;
-          break;
-        }
-      }
-      if (consumed) continue;
-      if (absl::StartsWith(rest, "\\left") &&
-          !absl::StartsWith(rest, "\\lefta")) {
-        rest.remove_prefix(5);
+      const absl::string_view* command = std::find_if(
+          std::begin(kTextCommands), std::end(kTextCommands),
+          [&](absl::string_view name) {
+            return absl::StartsWith(rest, name) &&
+                   (rest.size() == name.size() || !IsLetter(rest[name.size()]));
+          });
+      if (command != std::end(kTextCommands)) {
+        rest.remove_prefix(command->size());
+        after_command = true;
         continue;
       }
-      if (absl::StartsWith(rest, "\\right") &&
-          !absl::StartsWith(rest, "\\righta")) {
-        rest.remove_prefix(6);
+      if (rest.size() > 1 && absl::StrContains(",;:! ", rest.substr(1, 1))) {
+        rest.remove_prefix(2);
+        space = true;
         continue;
       }
-      if (rest.size() > 1 && absl::StrContains(",;:! $", rest.substr(1, 1))) {
+      if (absl::StartsWith(rest, "\\$")) {
         rest.remove_prefix(2);
         continue;
       }
-      out += c;
+      append(c);
       rest.remove_prefix(1);
+      // An escaped brace is no brace.
+      if (!rest.empty() && !IsLetter(rest[0])) {
+        append(rest[0]);
+        rest.remove_prefix(1);
+      }
       continue;
     }
-    const bool skipped = c == ' ' || c == '\n' || c == '\t' || c == '\r' ||
-                         c == '{' || c == '}' || c == '$' || c == '*' ||
-                         c == '"' || c == '~';
-    // "1 2" is not "12".
-    if ((c == ' ' || c == '\n') && !out.empty() && IsDigit(out.back()) &&
-        rest.size() > 1 && IsDigit(rest[1])) {
-      out += ' ';
-    }
-    if (!skipped) out += c;
     rest.remove_prefix(1);
+    if (c == ' ' || c == '\n' || c == '\t' || c == '\r' || c == '~') {
+      space = true;
+      continue;
+    }
+    if (c == '{') {
+      dropped.push_back(after_command);
+      after_command = false;
+      if (!dropped.back()) append(c);
+      continue;
+    }
+    if (c == '}') {
+      const bool drop = !dropped.empty() && dropped.back();
+      if (!dropped.empty()) dropped.pop_back();
+      if (!drop) append(c);
+      continue;
+    }
+    after_command = false;
+    if (c != '$' && c != '"') append(c);
   }
   absl::string_view view = out;
+  while (absl::ConsumePrefix(&view, "**") || absl::ConsumeSuffix(&view, "**")) {
+  }
   while (absl::ConsumeSuffix(&view, ".") || absl::ConsumeSuffix(&view, ",")) {
   }
   // (C) and C)

@@ -94,8 +94,6 @@ const Table& Units() {
       {"hectare", {"length", 2, 10000, 1}},
       {"ha", {"length", 2, 10000, 1}},
       {"acre", {"acre", 1, 1, 1}},
-      {"mph", {"speed in mph", 1, 1, 1}},
-      {"kmh", {"speed in km/h", 1, 1, 1}},
       {"N", {"force", 1, 1, 1}},
       {"newton", {"force", 1, 1, 1}},
       {"J", {"energy", 1, 1, 1}},
@@ -172,9 +170,14 @@ std::string Singular(absl::string_view words) {
 
 }  // namespace
 
-bool IsUnitWord(absl::string_view word) { return Find(word) != nullptr; }
+bool IsUnitWord(absl::string_view word) {
+  return Find(word) != nullptr || word == "mph" || word == "kph" ||
+         word == "kmh";
+}
 
 Unit ParseUnit(absl::string_view text) {
+  if (text == "mph") return ParseUnit("mi/h");
+  if (text == "kph" || text == "kmh") return ParseUnit("km/h");
   Unit unit;
   unit.factor = Rational(1);
   std::map<std::string, int64_t> dimensions;
