@@ -116,70 +116,87 @@ struct Sentence {
   int64_t of(Script script) const { return words[static_cast<size_t>(script)]; }
 };
 
+// Where a pattern stands next in a text that is gone through from its start to
+// its end, in time linear in the text over all calls.
+class NextPlace {
+ public:
+  NextPlace(absl::string_view text, absl::string_view pattern)
+      : text_(text), pattern_(pattern), place_(text.find(pattern)) {}
+
+  // The first place at `from` or behind it, or npos. `from` never falls.
+  size_t From(size_t from) {
+    if (place_ < from) place_ = text_.find(pattern_, from);
+    return place_;
+  }
+  // The end of that pattern, if it stands before `limit`, or else `otherwise`.
+  size_t EndFrom(size_t from, size_t limit, size_t otherwise) {
+    return From(from) < limit ? place_ + pattern_.size() : otherwise;
+  }
+
+ private:
+  const absl::string_view text_;
+  const absl::string_view pattern_;
+  size_t place_;
+};
+
 // Cuts a text into sentences and hands each to `use`.
 template <typename Use>
 class SentenceReader {
  public:
-  explicit SentenceReader(Use use) : use_(use) {}
+  SentenceReader(absl::string_view text, Use use) : text_(text), use_(use) {}
 
-  void Read(absl::string_view text) {
-    while (!text.empty()) {
-      const size_t skipped = NoWords(text);
-      if (skipped > 0) {
+  void Read() {
+    size_t at = 0;
+    while (at < text_.size()) {
+      const size_t end = NoWords(at);
+      if (end > at) {
         EndWord();
-        text.remove_prefix(skipped);
+        at = end;
         continue;
       }
-      Add(TakeCharacter(&text), text);
+      absl::string_view rest = text_.substr(at);
+      const char32_t c = TakeCharacter(&rest);
+      Add(c, rest);
+      at = text_.size() - rest.size();
     }
     EndSentence();
   }
 
  private:
-  // Bytes of what stands at the start of `text` and is not made of words.
-  static size_t NoWords(absl::string_view text) {
-    switch (text[0]) {
-      case '`':
-        if (absl::StartsWith(text, "```")) {
-          return ThroughNext(text, 3, "```", text.size(), text.size());
-        }
-        return ThroughNext(text, 1, "`", text.find('\n'), 1);
-      case '$':
-        if (absl::StartsWith(text, "$$")) {
-          return ThroughNext(text, 2, "$$", kMaxFormulaBytes, 2);
-        }
-        return ThroughNext(text, 1, "$", text.find('\n'), 1);
-      case '\\': {
-        size_t command = 1;
-        if (absl::StartsWith(text, "\\(")) {
-          return ThroughNext(text, 2, "\\)", kMaxFormulaBytes, 2);
-        }
-        if (absl::StartsWith(text, "\\[")) {
-          return ThroughNext(text, 2, "\\]", kMaxFormulaBytes, 2);
-        }
-        while (command < text.size() &&
-               absl::ascii_isalpha(static_cast<unsigned char>(text[command]))) {
-          ++command;
-        }
-        return command;
-      }
-      case '<':
-        return ThroughNext(text, 1, ">", kMaxTagBytes, 1);
-      default:
-        return 0;
-    }
+  bool StartsAt(size_t at, absl::string_view what) const {
+    return absl::StartsWith(text_.substr(at), what);
   }
 
-  // The end of the first `close` behind `from` and before `limit`, or else
-  // `otherwise`.
-  static size_t ThroughNext(absl::string_view text, size_t from,
-                            absl::string_view close, size_t limit,
-                            size_t otherwise) {
-    const absl::string_view window = text.substr(0, limit);
-    if (from >= window.size()) return std::min(otherwise, text.size());
-    const size_t at = window.find(close, from);
-    return at == absl::string_view::npos ? std::min(otherwise, text.size())
-                                         : at + close.size();
+  // The end of what stands at `at` and is not made of words; `at` if it is.
+  size_t NoWords(size_t at) {
+    switch (text_[at]) {
+      case '`':
+        if (StartsAt(at, "```")) {
+          return fence_.EndFrom(at + 3, text_.size(), text_.size());
+        }
+        return tick_.EndFrom(at + 1, newline_.From(at), at + 1);
+      case '$':
+        if (StartsAt(at, "$$")) {
+          return dollars_.EndFrom(at + 2, at + kMaxFormulaBytes, at + 2);
+        }
+        return dollar_.EndFrom(at + 1, newline_.From(at), at + 1);
+      case '\\':
+        if (StartsAt(at, "\\(")) {
+          return round_.EndFrom(at + 2, at + kMaxFormulaBytes, at + 2);
+        }
+        if (StartsAt(at, "\\[")) {
+          return square_.EndFrom(at + 2, at + kMaxFormulaBytes, at + 2);
+        }
+        do {
+          ++at;
+        } while (at < text_.size() &&
+                 absl::ascii_isalpha(static_cast<unsigned char>(text_[at])));
+        return at;
+      case '<':
+        return angle_.EndFrom(at + 1, at + kMaxTagBytes, at + 1);
+      default:
+        return at;
+    }
   }
 
   void Add(char32_t c, absl::string_view rest) {
@@ -248,7 +265,16 @@ class SentenceReader {
     sentence_ = Sentence();
   }
 
+  const absl::string_view text_;
   Use use_;
+  NextPlace newline_{text_, "\n"};
+  NextPlace fence_{text_, "```"};
+  NextPlace tick_{text_, "`"};
+  NextPlace dollars_{text_, "$$"};
+  NextPlace dollar_{text_, "$"};
+  NextPlace round_{text_, "\\)"};
+  NextPlace square_{text_, "\\]"};
+  NextPlace angle_{text_, ">"};
   Sentence sentence_;
   // The word under way.
   Script script_ = Script::kNone;
@@ -260,7 +286,7 @@ class SentenceReader {
 
 template <typename Use>
 void ForEachSentence(absl::string_view text, Use use) {
-  SentenceReader<Use>(use).Read(text);
+  SentenceReader<Use>(text, use).Read();
 }
 
 // The language that most of the words are in; empty if there is none.

@@ -101,6 +101,17 @@ TEST(LanguageShareTest, AnyBytes) {
   EXPECT_EQ(Share("\xff\xfe the \xc3", "en"), 1);
 }
 
+// Time is linear in the text, whatever is opened and not closed: a quadratic
+// reader would take minutes here.
+TEST(LanguageShareTest, LongestTexts) {
+  for (const absl::string_view part :
+       {"$", "$a", "\\(", "\\[", "`", "<", "$$a", "\\", "a.\n"}) {
+    std::string text;
+    while (text.size() < size_t{1} << 20) absl::StrAppend(&text, part);
+    EXPECT_EQ(MeasureLanguage(text, "", text).words, 0) << part;
+  }
+}
+
 TEST(LanguageShareTest, ConfigurationKnowsTheSameLanguages) {
   for (char a = 'a'; a <= 'z'; ++a) {
     for (char b = 'a'; b <= 'z'; ++b) {

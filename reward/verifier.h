@@ -64,8 +64,8 @@ class Verifier {
       absl::Span<const SampleToScore> samples, const CancelToken* cancel) = 0;
 
   // Threads of its own that call Score() at the same time, so that it delays
-  // no other verifier. 0: its work is bounded and takes milliseconds at most;
-  // it shares the threads of all verifiers like it.
+  // no other verifier. 0: its work is bounded, linear in the response and never
+  // waits; it shares the threads of all verifiers like it.
   virtual int num_threads() const { return 0; }
 
   // The most samples of one call, at least 1. Not read where num_threads() is
