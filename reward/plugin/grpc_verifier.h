@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "proto/verifier.grpc.pb.h"
+#include "reward/plugin/patience.h"
 #include "reward/plugin/plugin_codec.h"
 #include "reward/verifier.h"
 
@@ -39,9 +40,15 @@ class GrpcVerifier final : public Verifier {
   int max_samples() const override { return kMaxPluginBatch; }
 
  private:
-  explicit GrpcVerifier(const Options& options) : options_(options) {}
+  explicit GrpcVerifier(const Options& options)
+      : options_(options), patience_(options.timeout) {}
+
+  // One call. OK if there is a score for each of `samples`.
+  absl::Status Call(absl::Span<const SampleToScore> samples,
+                    const CancelToken* cancel, VerifyReply* reply) const;
 
   const Options options_;
+  Patience patience_;
   std::unique_ptr<VerifierService::Stub> stub_;
 };
 

@@ -110,8 +110,8 @@ TEST_F(GrpcVerifierTest, WhatItDoesWrongIsUnscorable) {
   ASSERT_NE(verifier, nullptr);
   const std::pair<const char*, const char*> faults[] = {
       {"fail", "failed: out of paper"},
-      {"few", "its service answered 1 scores for 2 samples"},
-      {"many", "its service answered 3 scores for 2 samples"},
+      {"few", " answered 1 scores for 2 samples"},
+      {"many", " answered 3 scores for 2 samples"},
       {"nan", "its score is nan"},
       {"hang", "did not answer within 2s"},
   };

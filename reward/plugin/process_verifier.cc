@@ -67,7 +67,9 @@ absl::StatusOr<std::unique_ptr<ProcessVerifier>> ProcessVerifier::Start(
 }
 
 ProcessVerifier::ProcessVerifier(const Options& options)
-    : options_(options), stop_(eventfd(0, EFD_CLOEXEC)) {}
+    : options_(options),
+      stop_(eventfd(0, EFD_CLOEXEC)),
+      patience_(options.timeout) {}
 
 ProcessVerifier::~ProcessVerifier() {
   {
@@ -162,7 +164,6 @@ void ProcessVerifier::Work() {
     absl::StatusOr<std::vector<PluginAnswer>> answers =
         Answer(*batch, &process);
     if (!answers.ok()) {
-      process.reset();
       Log(absl::StrCat("unscorable, ", batch->num_samples,
                        " responses: ", answers.status().message()));
     }
@@ -175,16 +176,23 @@ void ProcessVerifier::Work() {
 }
 
 absl::StatusOr<std::vector<PluginAnswer>> ProcessVerifier::Answer(
-    const Batch& batch, std::unique_ptr<PluginProcess>* process) const {
+    const Batch& batch, std::unique_ptr<PluginProcess>* process) {
+  const absl::Time start = absl::Now();
+  PONDER_RETURN_IF_ERROR(patience_.MayAsk(start));
+  absl::StatusOr<std::vector<PluginAnswer>> answers;
   if (*process == nullptr) {
     absl::StatusOr<std::unique_ptr<PluginProcess>> started = StartProcess();
-    if (!started.ok()) {
-      return absl::UnavailableError(absl::StrCat("it cannot be started again: ",
-                                                 started.status().message()));
+    if (started.ok()) {
+      *process = *std::move(started);
+    } else {
+      answers = absl::UnavailableError(absl::StrCat(
+          "it cannot be started again: ", started.status().message()));
     }
-    *process = *std::move(started);
   }
-  return Ask(**process, batch);
+  if (*process != nullptr) answers = Ask(**process, batch);
+  if (!answers.ok()) process->reset();
+  patience_.OnOver(!answers.ok(), start, absl::Now());
+  return answers;
 }
 
 absl::StatusOr<std::unique_ptr<PluginProcess>> ProcessVerifier::StartProcess()

@@ -16,6 +16,7 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "reward/plugin/patience.h"
 #include "reward/plugin/plugin_codec.h"
 #include "reward/plugin/plugin_process.h"
 #include "reward/verifier.h"
@@ -28,7 +29,8 @@ namespace ponder {
 //
 // Batches are served in the order in which they came. A process that dies,
 // hangs or says what it must not is ended; its batch is unscorable and the next
-// one gets a new process. Thread-safe.
+// one gets a new process. One that hangs again and again is left alone for a
+// while (see Patience). Thread-safe.
 class ProcessVerifier final : public Verifier {
  public:
   struct Options {
@@ -71,9 +73,9 @@ class ProcessVerifier final : public Verifier {
   std::shared_ptr<Batch> NextBatch() ABSL_LOCKS_EXCLUDED(mu_);
   // Waits until the process is ready.
   absl::StatusOr<std::unique_ptr<PluginProcess>> StartProcess() const;
-  // Asks `process`, a new one if it is null.
+  // Asks `process`, a new one if it is null. After an error it is null.
   absl::StatusOr<std::vector<PluginAnswer>> Answer(
-      const Batch& batch, std::unique_ptr<PluginProcess>* process) const;
+      const Batch& batch, std::unique_ptr<PluginProcess>* process);
   absl::StatusOr<std::vector<PluginAnswer>> Ask(PluginProcess& process,
                                                 const Batch& batch) const;
   void Log(absl::string_view what) const;
@@ -87,6 +89,7 @@ class ProcessVerifier final : public Verifier {
 
   const Options options_;
   UniqueFd stop_;  // An eventfd; readable once the verifier ends.
+  Patience patience_;
 
   absl::Mutex mu_;
   std::deque<std::shared_ptr<Batch>> queue_ ABSL_GUARDED_BY(mu_);

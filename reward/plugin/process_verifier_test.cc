@@ -16,6 +16,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "absl/synchronization/barrier.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "reward/plugin/plugin_test_fixture.h"
@@ -258,6 +259,25 @@ def f(completions, **kwargs):
   EXPECT_EQ(num_pids, 2);
 }
 
+// What queues up for it must not wait longer than the run does.
+TEST_F(ProcessVerifierTest, OneThatAlwaysHangsIsLeftAlone) {
+  PluginVerifier config = Python(R"(
+import time
+def f(completions, **kwargs): time.sleep(1000)
+)");
+  config.set_timeout_seconds(0.5);
+  const auto verifier = MustLoad(config);
+  ASSERT_NE(verifier, nullptr);
+  for (int i = 0; i < Patience::kMostInARow; ++i) {
+    EXPECT_THAT(ScoreOne(*verifier, "", "a").reason,
+                HasSubstr("did not answer within 500ms"));
+  }
+  const VerifierScore score = ScoreOne(*verifier, "", "a");
+  EXPECT_EQ(score.verdict, UNSCORABLE);
+  EXPECT_TRUE(score.timed_out);
+  EXPECT_THAT(score.reason, HasSubstr("is left alone for 1.5s"));
+}
+
 TEST_F(ProcessVerifierTest, LeavesNoProcessBehind) {
   auto verifier = MustLoad(Python(R"(
 import os, time
@@ -353,7 +373,7 @@ def f(completions, **kwargs): time.sleep(1000)
 // Of many callers none waits for all others to finish.
 TEST_F(ProcessVerifierTest, CallersAreServedInTurn) {
   constexpr int kCallers = 8;
-  constexpr int kCalls = 40;
+  constexpr int kCalls = 100;
   PluginVerifier config = Python(
       "def f(completions, **kwargs): return [float(c) for c in completions]");
   for (const int workers : {1, 3}) {
@@ -361,11 +381,13 @@ TEST_F(ProcessVerifierTest, CallersAreServedInTurn) {
     const auto verifier = MustLoad(config);
     ASSERT_NE(verifier, nullptr);
     EXPECT_EQ(verifier->num_threads(), workers);
+    absl::Barrier all_here(kCallers);
     absl::Mutex mu;
     std::vector<int> served;  // Callers in the order of their answers.
     std::vector<std::thread> callers;
     for (int caller = 0; caller < kCallers; ++caller) {
       callers.emplace_back([&, caller] {
+        all_here.Block();
         for (int call = 0; call < kCalls; ++call) {
           const int number = caller * kCalls + call;
           const auto scores =
