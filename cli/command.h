@@ -27,6 +27,7 @@ void AddScoreCommand(CLI::App& app, Command* chosen);
 void AddTrainCommand(CLI::App& app, Command* chosen);
 // Under `verify`: call AddVerifyCommand() first.
 void AddVerifyDataCommand(CLI::App& app, Command* chosen);
+void AddVerifyMathCommand(CLI::App& app, Command* chosen);
 void AddWorkerCommand(CLI::App& app, Command* chosen);
 
 }  // namespace ponder

@@ -43,6 +43,7 @@ int main(int argc, char** argv) {
   ponder::AddTrainCommand(app, &chosen);
   ponder::AddDataCommand(app, &chosen);
   ponder::AddVerifyCommand(app, &chosen);
+  ponder::AddVerifyMathCommand(app, &chosen);
   ponder::AddVerifyDataCommand(app, &chosen);
   ponder::AddScoreCommand(app, &chosen);
   ponder::AddExportCommand(app, &chosen);

@@ -28,13 +28,14 @@ struct VerifyDataFlags {
 absl::StatusOr<RunConfig> ConfigOf(const VerifyDataFlags& flags) {
   if (flags.config.empty() == flags.path.empty()) {
     return absl::InvalidArgumentError(
-        "give either --config FILE, whose data sets are checked, or --path "
-        "FILE with rows");
+        "give either FILE, a JSONL file with rows, or --config FILE, whose "
+        "data "
+        "sets are checked");
   }
   if (!flags.config.empty()) {
     if (!flags.verifier.empty()) {
       return absl::InvalidArgumentError(
-          "--verifier belongs to --path; of a configuration use --set "
+          "--verifier belongs to a file; of a configuration use --set "
           "data.verifier=");
     }
     return LoadRunConfig(flags.config, flags.settings);
@@ -76,6 +77,9 @@ absl::Status RunVerifyData(const VerifyDataFlags& flags) {
     std::printf("%s\n", check.Line(rows.name).c_str());
     std::fflush(stdout);
     if (check.status.ok()) continue;
+    for (const std::string& failure : check.failures) {
+      std::printf("%s: %s\n", set.path().c_str(), failure.c_str());
+    }
     ++num_failed_sets;
     absl::StrAppend(&failures, num_failed_sets > 1 ? "\n" : "",
                     std::string(check.status.message()));
@@ -97,8 +101,7 @@ void AddVerifyDataCommand(CLI::App& app, Command* chosen) {
                    "key.path=value, over the configuration; may be repeated")
       ->allow_extra_args(false)
       ->needs(config);
-  command
-      ->add_option("--path", flags->path, "Check the rows of this JSONL file")
+  command->add_option("file", flags->path, "Check the rows of this JSONL file")
       ->excludes(config);
   command->add_option("--verifier", flags->verifier,
                       "math or code; default: the row's");

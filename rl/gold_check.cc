@@ -12,6 +12,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
+#include "absl/types/span.h"
 #include "base/grpc_status.h"
 #include "base/status_macros.h"
 #include "base/stop_signal.h"
@@ -122,6 +123,7 @@ absl::StatusOr<GoldCheck> CheckGoldAnswers(RewardService::Stub* rewards,
   GoldCheck check;
   absl::Mutex mu;
   absl::Status broken;
+  std::map<ptrdiff_t, std::string> failures;  // By row.
   std::atomic<size_t> next = 0;
   std::map<std::string, size_t> first_of_verifier;
   for (size_t i = 0; i < rows.rows.size(); ++i) {
@@ -142,9 +144,10 @@ absl::StatusOr<GoldCheck> CheckGoldAnswers(RewardService::Stub* rewards,
             if (score.verdict() == CORRECT ||
                 (only_scorable && score.verdict() != UNSCORABLE)) {
               ++check.passed;
-            } else if (check.failures.size() < kFailuresToShow) {
-              check.failures.push_back(
-                  absl::StrCat("row ", row.id, ": ", score.reason()));
+            } else {
+              failures.emplace(gold.row - rows.rows.data(),
+                               absl::StrCat("line ", row.line, ", row ", row.id,
+                                            ": ", score.reason()));
             }
           };
   const auto work = [&] {
@@ -180,13 +183,19 @@ absl::StatusOr<GoldCheck> CheckGoldAnswers(RewardService::Stub* rewards,
   for (std::thread& thread : threads) thread.join();
   PONDER_RETURN_IF_ERROR(broken);
   if (StopRequested()) return absl::CancelledError("stopped");
+  for (auto& [row, failure] : failures) {
+    check.failures.push_back(std::move(failure));
+  }
   if (check.passed < check.checked) {
     check.status = absl::InvalidArgumentError(absl::StrCat(
         "data set ", rows.name, ": ", check.checked - check.passed, " of ",
         check.checked,
         " gold answers do not score 1 with their verifier; correct or remove "
         "these rows:\n  ",
-        absl::StrJoin(check.failures, "\n  ")));
+        absl::StrJoin(
+            absl::MakeConstSpan(check.failures).subspan(0, kFailuresToShow),
+            "\n  "),
+        check.failures.size() > kFailuresToShow ? "\n  ..." : ""));
   }
   return check;
 }

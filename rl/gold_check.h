@@ -18,9 +18,9 @@ struct GoldCheck {
   int64_t checked = 0;
   int64_t passed = 0;
   int64_t skipped = 0;  // Rows with nothing to check.
-  // "row ID: REASON" of the first few that failed.
+  // "line 7, row ID: REASON" of those that failed, in the file's order.
   std::vector<std::string> failures;
-  // Not OK if a gold answer failed.
+  // Not OK if a gold answer failed; names the first few.
   absl::Status status;
 
   // "gold answers of gsm8k: 7473 of 7473 score 1".

@@ -112,7 +112,7 @@ TEST_F(GoldCheckTest, FailuresAreCountedAndNamed) {
   ASSERT_TRUE(check.ok()) << check.status();
   EXPECT_EQ(check->checked, 21);
   EXPECT_EQ(check->passed, 1);
-  EXPECT_EQ(check->failures.size(), 5u);
+  EXPECT_EQ(check->failures.size(), 20u);
   EXPECT_EQ(check->status.code(), absl::StatusCode::kInvalidArgument);
   const std::string message(check->status.message());
   EXPECT_THAT(message, HasSubstr("data set set: 20 of 21 gold answers"));

@@ -12,6 +12,7 @@
 #include "absl/strings/strip.h"
 #include "reward/math/exact.h"
 #include "reward/math/expr.h"
+#include "reward/math/expr_text.h"
 #include "reward/math/limits.h"
 #include "reward/math/parser.h"
 #include "reward/math/plain_text.h"
@@ -1195,14 +1196,14 @@ bool IsSameText(absl::string_view a, absl::string_view b) {
 Comparison FromOutcome(Outcome outcome, std::string rule) {
   switch (outcome) {
     case Outcome::kSame:
-      return {Match::kSame, std::move(rule)};
+      return Comparison{Match::kSame, std::move(rule), "", ""};
     case Outcome::kDifferent:
     case Outcome::kUndefined:
-      return {Match::kDifferent, std::move(rule)};
+      return Comparison{Match::kDifferent, std::move(rule), "", ""};
     case Outcome::kUndecided:
-      return {Match::kUndecided, std::move(rule)};
+      return Comparison{Match::kUndecided, std::move(rule), "", ""};
     case Outcome::kBeyond:
-      return {Match::kBeyond, std::move(rule)};
+      return Comparison{Match::kBeyond, std::move(rule), "", ""};
   }
   return {};
 }
@@ -1247,20 +1248,25 @@ bool EndsWithLetter(absl::string_view text) {
 
 }  // namespace
 
-Comparison CompareAnswers(absl::string_view gold, absl::string_view answer,
-                          const CompareOptions& options, Budget* budget) {
+namespace {
+
+Comparison Compare(absl::string_view gold, absl::string_view answer,
+                   const CompareOptions& options, Budget* budget, Arena* shared,
+                   Id* gold_root, Id* answer_root) {
+  Arena& arena = *shared;
   if (gold.size() > kMaxAnswerBytes) {
-    return {Match::kBadGold, "the gold answer is too long"};
+    return Comparison{Match::kBadGold, "the gold answer is too long", "", ""};
   }
   if (answer.size() > kMaxAnswerBytes) {
-    return {Match::kBeyond, "the answer is too long"};
+    return Comparison{Match::kBeyond, "the answer is too long", "", ""};
   }
   const std::string gold_text = NormalText(gold);
   const std::string answer_text = NormalText(answer);
-  if (gold_text.empty()) return {Match::kBadGold, "the gold answer is empty"};
-  if (answer_text.empty()) return {Match::kDifferent, "the answer is empty"};
+  if (gold_text.empty())
+    return Comparison{Match::kBadGold, "the gold answer is empty", "", ""};
+  if (answer_text.empty())
+    return Comparison{Match::kDifferent, "the answer is empty", "", ""};
 
-  Arena arena;
   const auto read = [&](absl::string_view text, const Reading& reading) {
     const std::optional<Rational> words = NumberInWords(text);
     if (words.has_value()) return Parsed{arena.MakeNumber(*words), false};
@@ -1273,17 +1279,20 @@ Comparison CompareAnswers(absl::string_view gold, absl::string_view answer,
   };
   const Parsed g = read(gold, Reading());
   if (g.beyond_limits) {
-    return {Match::kBadGold, "the gold answer is beyond the limits"};
+    return Comparison{Match::kBadGold, "the gold answer is beyond the limits",
+                      "", ""};
   }
+  *gold_root = g.root;
   const bool words = IsWordAnswer(gold_text) && IsWordAnswer(answer_text);
   if (IsSameText(gold_text, answer_text)) {
     if (g.root != kNoId && !words && IsUndefined(arena, g.root, budget)) {
-      return {Match::kBadGold, "the gold answer has no value"};
+      return Comparison{Match::kBadGold, "the gold answer has no value", "",
+                        ""};
     }
-    return {Match::kSame, "as text"};
+    return Comparison{Match::kSame, "as text", "", ""};
   }
   if (words || IsDateOrTime(gold_text) || g.root == kNoId) {
-    return {Match::kDifferent, "as text"};
+    return Comparison{Match::kDifferent, "as text", "", ""};
   }
   Parsed a = read(answer, Reading());
   if (a.root == kNoId && !a.beyond_limits && HasDigitComma(answer)) {
@@ -1292,9 +1301,12 @@ Comparison CompareAnswers(absl::string_view gold, absl::string_view answer,
     a = read(answer, brackets);
   }
   if (a.beyond_limits) {
-    return {Match::kBeyond, "the answer is beyond the limits"};
+    return Comparison{Match::kBeyond, "the answer is beyond the limits", "",
+                      ""};
   }
-  if (a.root == kNoId) return {Match::kDifferent, "the answer can't be read"};
+  if (a.root == kNoId)
+    return Comparison{Match::kDifferent, "the answer can't be read", "", ""};
+  *answer_root = a.root;
 
   Comparer comparer(&arena, options, budget);
   Outcome outcome =
@@ -1340,22 +1352,43 @@ Comparison CompareAnswers(absl::string_view gold, absl::string_view answer,
   }
   if (outcome == Outcome::kUndefined || outcome == Outcome::kUndecided) {
     if (IsUndefined(arena, g.root, budget)) {
-      return {Match::kBadGold, "the gold answer has no value"};
+      return Comparison{Match::kBadGold, "the gold answer has no value", "",
+                        ""};
     }
     if (IsUndefined(arena, a.root, budget)) {
-      return {Match::kDifferent, "the answer has no value"};
+      return Comparison{Match::kDifferent, "the answer has no value", "", ""};
     }
     // What only the answer makes undecidable is no answer in closed form.
     Budget check(kMaxSteps / 4);
     if (SameScalar(arena, g.root, g.root, &check) == Outcome::kSame &&
         SameScalar(arena, a.root, a.root, &check) != Outcome::kSame) {
-      return {Match::kDifferent, "the answer can't be evaluated"};
+      return Comparison{Match::kDifferent, "the answer can't be evaluated", "",
+                        ""};
     }
   }
   if (budget->exhausted() && outcome != Outcome::kSame) {
-    return {Match::kBeyond, "the comparison is beyond the limits"};
+    return Comparison{Match::kBeyond, "the comparison is beyond the limits", "",
+                      ""};
   }
   return FromOutcome(outcome, std::move(rule));
+}
+
+}  // namespace
+
+Comparison CompareAnswers(absl::string_view gold, absl::string_view answer,
+                          const CompareOptions& options, Budget* budget) {
+  Arena arena;
+  Id gold_root = kNoId;
+  Id answer_root = kNoId;
+  Comparison comparison =
+      Compare(gold, answer, options, budget, &arena, &gold_root, &answer_root);
+  if (options.explain) {
+    if (gold_root != kNoId) comparison.gold_read = ExprText(arena, gold_root);
+    if (answer_root != kNoId) {
+      comparison.answer_read = ExprText(arena, answer_root);
+    }
+  }
+  return comparison;
 }
 
 bool IsGoldAnswer(absl::string_view text) {

@@ -15,6 +15,7 @@ struct CompareOptions {
   int float_rounding = 6;
   // Expressions and functions are the same up to the names of variables.
   bool any_variable_names = false;
+  bool explain = false;  // Fill Comparison::gold_read and answer_read.
 };
 
 enum class Match {
@@ -29,6 +30,9 @@ struct Comparison {
   Match match = Match::kDifferent;
   // How it was decided, for a person: "as numbers", "as sets", ...
   std::string rule;
+  // How the texts were read, for a person; empty if they weren't.
+  std::string gold_read;
+  std::string answer_read;
 };
 
 // `gold` and `answer` are answers without what surrounds them. Bounded by

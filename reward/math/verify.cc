@@ -57,11 +57,14 @@ Comparison Compare(absl::string_view gold, const Extraction& answer,
                    const MathOptions& options, math::Budget* budget) {
   if (math::HasInvisibleCharacters(
           absl::string_view(answer.text).substr(0, math::kMaxAnswerBytes))) {
-    return {Match::kDifferent, "it has invisible characters"};
+    Comparison invisible;
+    invisible.rule = "it has invisible characters";
+    return invisible;
   }
   math::CompareOptions compare;
   compare.float_rounding = options.float_rounding;
   compare.any_variable_names = options.any_variable_names;
+  compare.explain = options.explain;
   return math::CompareAnswers(gold, answer.text, compare, budget);
 }
 
@@ -92,6 +95,7 @@ MathResult VerifyMath(absl::string_view gold, absl::string_view response,
                       const MathOptions& options) {
   MathResult result;
   const std::string wanted = FindGold(gold, options);
+  if (options.explain) result.gold = wanted;
   if (wanted.empty()) {
     result.verdict = MathVerdict::kUnscorable;
     result.reason = "the gold answer is empty";
@@ -156,6 +160,10 @@ MathResult VerifyMath(absl::string_view gold, absl::string_view response,
                                  "\" is none: ", comparison->rule);
   } else if (comparison.has_value()) {
     result.beyond_limits = comparison->match == Match::kBeyond;
+  }
+  if (comparison.has_value()) {
+    result.gold_read = std::move(comparison->gold_read);
+    result.answer_read = std::move(comparison->answer_read);
   }
   if (extraction.has_value()) {
     result.rule = extraction->rule;

@@ -66,6 +66,7 @@ struct MathOptions {
 
   int float_rounding = 6;  // Decimals with which a decimal is compared.
   bool any_variable_names = false;  // f(x) is f(y).
+  bool explain = false;  // Fill MathResult::gold_read and answer_read.
 };
 
 struct MathResult {
@@ -77,6 +78,9 @@ struct MathResult {
   std::string extracted;  // As it stands in the response.
   std::string rule;       // "box", "answer tag", "####", "phrase", ...
   std::string reason;     // One sentence for a person.
+  std::string gold;       // The answer in the gold text.
+  std::string gold_read;  // How it was read; empty if as text.
+  std::string answer_read;
   // The answer was longer, deeper or larger than the limits allow: wrong.
   bool beyond_limits = false;
   int64_t steps = 0;  // Of evaluation, see limits.h.

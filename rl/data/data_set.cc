@@ -331,6 +331,7 @@ absl::StatusOr<std::vector<DataRow>> ParseDataRows(const DataSet& config,
           absl::StrCat(where, ": id \"", row->id, "\" is that of line ",
                        first->second, " too; ids must differ"));
     }
+    row->line = line;
     rows.push_back(*std::move(row));
     if (config.limit() > 0 &&
         static_cast<int64_t>(rows.size()) == config.limit()) {

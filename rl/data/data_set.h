@@ -26,6 +26,7 @@ struct ChatMessage {
 struct DataRow {
   // The row's, or else a hash of the row. Unique in the file.
   std::string id;
+  int line = 0;  // Of the file, from 1.
   // A text prompt as it is; of a conversation what the user said last.
   std::string prompt;
   // The whole conversation where the row has one, the assistant's turns

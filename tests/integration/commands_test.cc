@@ -134,7 +134,7 @@ TEST_F(CommandsTest, DoctorLooksAtTheMachine) {
 
 TEST_F(CommandsTest, VerifyDataCountsAndNamesWhatFails) {
   const std::string good = folder_.File("tiny.jsonl");
-  PonderResult result = RunPonder({"verify", "data", "--path", good});
+  PonderResult result = RunPonder({"verify", "data", good});
   EXPECT_EQ(result.exit_code, 0) << result.err;
   EXPECT_EQ(result.out, "gold answers of tiny: 36 of 36 score 1\n");
 
@@ -143,17 +143,18 @@ TEST_F(CommandsTest, VerifyDataCountsAndNamesWhatFails) {
                    "\n"
                    R"({"id": "broken", "prompt": "?", "answer": "#### "})"
                    "\n");
-  result = RunPonder({"verify", "data", "--path", bad});
+  result = RunPonder({"verify", "data", bad});
   EXPECT_EQ(result.exit_code, 1);
   EXPECT_THAT(result.out, HasSubstr("1 of 2 score 1"));
+  EXPECT_THAT(result.out, HasSubstr("bad.jsonl: line 2, row broken: "));
   EXPECT_THAT(result.err, HasSubstr("row broken"));
 
   const std::string config = Arguments(Config("run", ColdStart(1))).back();
   result = RunPonder(
       {"verify", "data", "--config", config, "--set", "data.path=" + bad});
   EXPECT_EQ(result.exit_code, 1);
-  ExpectRefused({"verify", "data"}, "give either --config FILE");
-  ExpectRefused({"verify", "data", "--path", folder_.File("none.jsonl")},
+  ExpectRefused({"verify", "data"}, "give either FILE");
+  ExpectRefused({"verify", "data", folder_.File("none.jsonl")},
                 "none.jsonl");
 }
 

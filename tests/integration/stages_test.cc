@@ -111,6 +111,39 @@ TEST_F(StagesTest, SomeTruncatedSamplesAreMasked) {
   EXPECT_THAT(Series(metrics, "actor/grad_norm"), Contains(Gt(0)));
 }
 
+// Each component has its curves, and the reward is their weighted sum.
+TEST_F(StagesTest, ComponentsOfTheReward) {
+  TinyConfig config = Config("components", ColdStart() + Grpo(3));
+  config.more = R"(
+reward {
+  component { name: "accuracy" }
+  component { name: "length" weight: 0.5 length { cache_tokens: 8 } }
+  component { name: "repetition" weight: 0.25 repetition { ngram_words: 1 } }
+  component { name: "language" weight: 0 language { target: "en" } }
+}
+)";
+  const std::string run = Run(config);
+  const std::vector<Json> metrics = ReadMetrics(run, "grpo");
+  const auto series = [&](const std::string& name) {
+    return Series(metrics, name);
+  };
+  const std::vector<double> rewards = series("critic/rewards/mean");
+  ASSERT_THAT(rewards, SizeIs(3));
+  for (size_t i = 0; i < rewards.size(); ++i) {
+    EXPECT_NEAR(rewards[i],
+                series("rewards/accuracy/mean")[i] +
+                    0.5 * series("rewards/length/mean")[i] +
+                    0.25 * series("rewards/repetition/mean")[i],
+                1e-9);
+  }
+  EXPECT_THAT(series("rewards/length/mean"), Each(AllOf(Ge(-1), Le(0))));
+  EXPECT_THAT(series("rewards/language/mean"), Each(AllOf(Ge(0), Le(1))));
+  EXPECT_THAT(series("rewards/repetition/unscorable_frac"), Each(0));
+  EXPECT_EQ(series("rewards/accuracy/mean"), series("reward/correct_frac"));
+  EXPECT_THAT(series("reward/beyond_limits_frac"), SizeIs(3));
+  EXPECT_THAT(series("rewards/length/latency_s/p99"), Each(Ge(0)));
+}
+
 TEST_F(StagesTest, EvaluatesAtStepZeroAndEverySoManySteps) {
   TinyConfig config =
       Config("run", ColdStart() + Grpo(5, "eval_every: 2", /*evaluate=*/true));

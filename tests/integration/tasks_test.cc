@@ -23,7 +23,7 @@ TEST_P(TasksTest, OwnSolutionsScoreOne) {
       RunPonder({"data", "make", GetParam(), "--count", absl::StrCat(count),
                  "--seed", "3", "--thinking-share", "0.5", "--out", path});
   ASSERT_EQ(made.exit_code, 0) << made.err;
-  const PonderResult verified = RunPonder({"verify", "data", "--path", path});
+  const PonderResult verified = RunPonder({"verify", "data", path});
   EXPECT_EQ(verified.exit_code, 0) << verified.err;
   EXPECT_THAT(verified.out,
               HasSubstr(absl::StrCat(count, " of ", count, " score 1")));
