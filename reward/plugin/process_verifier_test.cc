@@ -83,6 +83,21 @@ for line in sys.stdin:
   EXPECT_TRUE(Score(*verifier, PluginSamples()).empty());
 }
 
+TEST_F(ProcessVerifierTest, TheExampleScores) {
+  PluginVerifier config = Config();
+  config.set_command("python3 examples/verifiers/command/last_line.py");
+  const auto verifier = MustLoad(config);
+  ASSERT_NE(verifier, nullptr);
+  const auto scores =
+      Score(*verifier,
+            PluginSamples().Add("4", "2+2\n 4 \n").Add("4", "44").Add("", "4"));
+  ASSERT_EQ(scores.size(), 3);
+  EXPECT_EQ(scores[0].verdict, CORRECT) << scores[0].reason;
+  EXPECT_EQ(scores[1].verdict, WRONG) << scores[1].reason;
+  EXPECT_EQ(scores[2].verdict, UNSCORABLE);
+  EXPECT_EQ(scores[2].reason, "verifier mine: the row has no answer");
+}
+
 TEST_F(ProcessVerifierTest, CorrectFromIsTheConfigurations) {
   PluginVerifier config = Python(
       "def f(completions, **kwargs): return [float(c) for c in completions]");
