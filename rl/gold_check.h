@@ -31,9 +31,10 @@ struct GoldCheck {
 // it marks its answer (#### or \boxed), else in a box; of countdown its
 // response, or without one whether it can be scored. Rows without a gold
 // answer are checked by their response if `run_solutions` (code is then run),
-// else skipped. Rows of other verifiers than math, code and countdown are checked
-// by their response if `run_solutions`; else the first of them is scored, which
-// shows that the server has the verifier, and no score is expected.
+// else skipped. Rows of other verifiers than math, code and countdown are
+// checked by their response if `run_solutions`; else the first of them is
+// scored, which shows that the server has the verifier, and no score is
+// expected.
 absl::StatusOr<GoldCheck> CheckGoldAnswers(RewardService::Stub* rewards,
                                            const DataRows& rows,
                                            bool run_solutions = false);

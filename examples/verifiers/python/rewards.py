@@ -11,7 +11,9 @@
 
 def _text(completion):
     """TRL gives the messages of a conversation, or else a plain text."""
-    return completion if isinstance(completion, str) else completion[0]["content"]
+    if isinstance(completion, str):
+        return completion
+    return completion[0]["content"]
 
 
 def last_line(prompts, completions, completion_ids, answer, **kwargs):
