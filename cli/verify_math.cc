@@ -106,7 +106,7 @@ absl::Status RunVerifyMath(const VerifyMathFlags& flags) {
   MathOptions options;
   options.explain = true;
   MathResult result = VerifyMath(flags.gold, flags.answer, options);
-  if (result.rule == "none" || !math::DeclaredAnswer(flags.answer)) {
+  if (!math::AnswerFinder(flags.answer).Declared().has_value()) {
     // No response, only an answer.
     options.find = MathOptions::Find::kWhole;
     result = VerifyMath(flags.gold, flags.answer, options);

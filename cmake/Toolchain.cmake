@@ -58,3 +58,16 @@ function(ponder_add_test room)
     PROPERTIES LABELS ${room} TIMEOUT ${arg_TIMEOUT}
                ENVIRONMENT OMP_WAIT_POLICY=passive)
 endfunction()
+
+# ponder_add_fuzzer(NAME SOURCE LIBRARIES...): a libFuzzer target, in the preset
+# `fuzz` only.
+function(ponder_add_fuzzer name source)
+  if(NOT PONDER_FUZZ)
+    return()
+  endif()
+  add_executable(${name}_fuzzer ${source})
+  ponder_target(${name}_fuzzer)
+  target_link_options(${name}_fuzzer PRIVATE -fsanitize=fuzzer)
+  target_link_libraries(${name}_fuzzer PRIVATE ${ARGN})
+  set_property(GLOBAL APPEND PROPERTY ponder_fuzzers ${name}_fuzzer)
+endfunction()

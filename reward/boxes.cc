@@ -1,7 +1,6 @@
 #include "reward/boxes.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "reward/text_search.h"
 
@@ -12,9 +11,10 @@ constexpr auto kNone = absl::string_view::npos;
 
 bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 
-// The box that starts at `begin` with its name's length, if it is closed.
-std::optional<Box> BoxAt(absl::string_view text, size_t begin, size_t name) {
-  size_t i = begin + name;
+}  // namespace
+
+std::optional<Box> BoxAt(absl::string_view text, size_t begin) {
+  size_t i = begin + (text.substr(begin, 2) == "\\b" ? 6 : 5);
   while (i < text.size() && text[i] == ' ') ++i;
   if (i >= text.size()) return std::nullopt;
   if (text[i] != '{') {
@@ -42,29 +42,24 @@ std::optional<Box> BoxAt(absl::string_view text, size_t begin, size_t name) {
   return std::nullopt;
 }
 
-}  // namespace
-
 std::optional<Box> LastBox(absl::string_view text) {
   constexpr int kMaxStarts = 16;
   constexpr absl::string_view kBoxed = "\\boxed";
   constexpr absl::string_view kFbox = "\\fbox";
-  size_t end = text.size();
-  for (int start = 0; start < kMaxStarts && end > 0;) {
-    // The x is rare.
-    const void* const x = memrchr(text.data(), 'x', end);
-    if (x == nullptr) break;
-    end = static_cast<size_t>(static_cast<const char*>(x) - text.data());
+  int starts = 0;
+  for (size_t i = text.size(); i > 4; --i) {
+    // The x, which is rare, behind the o.
+    if (text[i - 1] != 'x' || text[i - 2] != 'o') continue;
     const auto is_at = [&](absl::string_view name, size_t offset) {
-      return end >= offset && text.substr(end - offset, name.size()) == name;
+      return i - 1 >= offset &&
+             text.substr(i - 1 - offset, name.size()) == name;
     };
     const bool boxed = is_at(kBoxed, 3);
     if (!boxed && !is_at(kFbox, 4)) continue;
-    const size_t begin = end - (boxed ? 3 : 4);
-    const std::optional<Box> box =
-        BoxAt(text, begin, boxed ? kBoxed.size() : kFbox.size());
+    const size_t begin = i - 1 - (boxed ? 3 : 4);
+    const std::optional<Box> box = BoxAt(text, begin);
     if (box.has_value()) return box;
-    ++start;
-    end = begin;
+    if (++starts == kMaxStarts) break;
   }
   return std::nullopt;
 }

@@ -20,6 +20,10 @@ struct Box {
   absl::string_view content;
 };
 
+// The box that begins at `begin`, where \boxed or \fbox stands; nothing if it
+// is never closed.
+std::optional<Box> BoxAt(absl::string_view text, size_t begin);
+
 // The last \boxed{} or \fbox{} that is closed. Looks at no more than a few
 // starts, so that a text of nothing but "\boxed{" costs no square of its size.
 std::optional<Box> LastBox(absl::string_view text);

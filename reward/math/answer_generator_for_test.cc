@@ -95,11 +95,6 @@ bool ScalarsDiffer(const Term& a, const Term& b) {
   return false;
 }
 
-bool HasVariable(const Term& term) {
-  if (term.kind == Kind::kVariable) return true;
-  return std::any_of(term.parts.begin(), term.parts.end(), HasVariable);
-}
-
 }  // namespace
 
 bool IsDefined(const Term& term) {

@@ -79,16 +79,22 @@ std::string WithPercent(absl::string_view content, absl::string_view behind) {
   return absl::StrCat(content, percent && !has ? "\\%" : "");
 }
 
+// The last box with those that belong to it.
 std::optional<Extraction> FromBoxes(absl::string_view text,
-                                    size_t* begin_of_last) {
-  std::optional<Box> box = LastBox(text);
+                                    std::optional<Box> box) {
   if (!box.has_value()) return std::nullopt;
-  if (begin_of_last != nullptr) *begin_of_last = box->begin;
   std::vector<std::string> parts = {
       WithPercent(box->content, text.substr(box->end))};
   size_t begin = box->begin;
   for (int i = 1; i < kMaxJoined; ++i) {
-    box = LastBox(text.substr(0, begin));
+    // A joined box ends at most a connector before this one.
+    const size_t from =
+        begin > kMaxBoxBytes + 64 ? begin - kMaxBoxBytes - 64 : 0;
+    box = LastBox(text.substr(from, begin - from));
+    if (box.has_value()) {
+      box->begin += from;
+      box->end += from;
+    }
     if (!box.has_value() ||
         !IsConnector(text.substr(box->end, begin - box->end))) {
       break;
@@ -109,9 +115,8 @@ absl::string_view FirstLine(absl::string_view text) {
   return text.substr(0, std::min(text.find('\n'), text.size()));
 }
 
-std::optional<absl::string_view> AfterHashes(absl::string_view text) {
-  const size_t hashes = FindLast(text, "####");
-  if (hashes == kNone) return std::nullopt;
+// What stands behind the "####" at `hashes`.
+absl::string_view AfterHashes(absl::string_view text, size_t hashes) {
   return Strip(FirstLine(text.substr(hashes + 4)));
 }
 
@@ -182,11 +187,19 @@ std::optional<Formula> FormulaAt(absl::string_view text, size_t at) {
 
 // The last formulas of the text, in order, at most kMaxJoined.
 std::vector<Formula> Formulas(absl::string_view text) {
-  // One pass from the front: only so is it known which $ opens.
+  // One pass from the front: only so is it known which $ opens. In a long text
+  // from the first paragraph near its end.
+  constexpr size_t kWindow = size_t{1} << 15;
+  size_t begin = 0;
+  if (text.size() > kWindow) {
+    begin = text.size() - kWindow;
+    const size_t paragraph = FindFirst(text, "\n\n", begin);
+    if (paragraph != kNone) begin = paragraph;
+  }
   std::vector<Formula> all;
   bool round_closes = true;  // There may be one more \) further on.
   bool square_closes = true;
-  for (size_t i = 0; i < text.size();) {
+  for (size_t i = begin; i < text.size();) {
     const char c = text[i];
     if (c != '$' && c != '\\') {
       ++i;
@@ -275,91 +288,67 @@ std::optional<Extraction> FromFormulas(absl::string_view text,
 
 // --- Phrases ----------------------------------------------------------------
 
-struct Phrase {
-  absl::string_view text;  // Lower case.
-  size_t rare;             // Index of its rarest byte.
-  bool is_final;
+// Words for "answer", lower case, with what follows them where they declare
+// one. `rare` is the index of a rare byte, at which a search looks closer.
+struct Stem {
+  absl::string_view text;
+  size_t rare;
+  absl::string_view endings[8];
 };
 
-constexpr Phrase kPhrases[] = {
-    {"final answer is", 9, true},
-    {"answer is", 3, false},
-    {"answer:", 3, false},
-    {"answer :", 3, false},
-    {"answer =", 3, false},
-    {"answer**:", 3, false},
-    {"answer:**", 3, false},
-    {"answers are", 3, false},
-    {"die antwort ist", 7, false},  // de
-    {"die antwort lautet", 7, false},
-    {"antwort:", 3, false},
-    {"la r\xc3\xa9ponse est", 6, false},  // fr
-    {"r\xc3\xa9ponse :", 3, false},
-    {"la respuesta es", 6, false},  // es
-    {"respuesta:", 3, false},
-    {"a resposta \xc3\xa9", 5, false},                   // pt
-    {"la risposta \xc3\xa8", 6, false},                  // it
-    {"\xe7\xad\x94\xe6\xa1\x88\xe6\x98\xaf", 0, false},  // zh: answer is
-    {"\xe7\xad\x94\xe6\xa1\x88\xe4\xb8\xba", 0, false},  // zh: answer is
-    {"\xe7\xad\x94\xe6\xa1\x88\xef\xbc\x9a", 0, false},  // zh: answer:
-    {"\xe7\xad\x94\xe6\xa1\x88:", 0, false},
-    {"\xe7\xad\x94\xe3\x81\x88\xe3\x81\xaf", 0, false},  // ja: answer
-    {"\xd1\x82\xd0\xb2\xd0\xb5\xd1\x82:", 3, false},     // ru: [ans]wer:
-    {"\xeb\x8b\xb5\xec\x9d\x80", 0, false},              // ko: answer
-};
-
-// Bytes that are the rare one of some phrase.
-struct RareBytes {
-  constexpr RareBytes() {
-    for (const Phrase& phrase : kPhrases) {
-      const char c = phrase.text[phrase.rare];
-      is_rare[static_cast<unsigned char>(c)] = true;
-      if (c >= 'a' && c <= 'z') is_rare[c - 'a' + 'A'] = true;
-    }
-  }
-  bool is_rare[256] = {};
-};
-constexpr RareBytes kRareBytes;
-
-// Where the text behind the last phrase begins; kNone without one.
-struct PhraseEnds {
-  size_t any = kNone;
-  size_t final_answer = kNone;
+constexpr Stem kStems[] = {
+    {"answer", 3, {" is", ":", " :", " =", "**:", ":**", "s are", " would be"}},
+    {"antwort", 3, {" ist", " lautet", ":"}},     // de
+    {"r\xc3\xa9ponse", 3, {" est", " :", ":"}},   // fr
+    {"respuesta", 3, {" es", ":", " final es"}},  // es
+    {"resposta", 3, {" \xc3\xa9", ":"}},          // pt
+    {"risposta", 3, {" \xc3\xa8", ":"}},          // it
+    {"\xe7\xad\x94\xe6\xa1\x88",                  // zh
+     0,
+     {"\xe6\x98\xaf", "\xe4\xb8\xba", "\xef\xbc\x9a", ":"}},
+    {"\xe7\xad\x94\xe3\x81\x88", 0, {"\xe3\x81\xaf", ":"}},           // ja
+    {"\xd1\x82\xd0\xb2\xd0\xb5\xd1\x82", 3, {":", " \xe2\x80\x94"}},  // ru
+    {"\xeb\x8b\xb5", 0, {"\xec\x9d\x80", ":"}},                       // ko
 };
 
 char Lower(char c) {
   return absl::ascii_tolower(static_cast<unsigned char>(c));
 }
 
-// One pass from the end, which looks closer at rare bytes only.
-PhraseEnds LastPhrases(absl::string_view text) {
-  PhraseEnds ends;
-  for (size_t i = text.size(); i > 0; --i) {
-    const auto byte = static_cast<unsigned char>(text[i - 1]);
-    if (!kRareBytes.is_rare[byte]) continue;
-    const char lower = Lower(text[i - 1]);
-    size_t any = kNone;
-    size_t final_answer = kNone;
-    for (const Phrase& phrase : kPhrases) {
-      if (phrase.text[phrase.rare] != lower || phrase.rare > i - 1) continue;
-      const size_t begin = i - 1 - phrase.rare;
-      const size_t end = begin + phrase.text.size();
-      if (end > text.size() || Lower(text[end - 1]) != phrase.text.back() ||
-          !absl::EqualsIgnoreCase(text.substr(begin, phrase.text.size()),
-                                  phrase.text)) {
-        continue;
-      }
-      if (any == kNone || end > any) any = end;
-      if (phrase.is_final) final_answer = end;
-    }
-    if (ends.any == kNone) ends.any = any;
-    if (final_answer != kNone) {
-      ends.final_answer = final_answer;
-      break;
+// The end of the phrase with the stem at `begin`; kNone if it declares nothing.
+size_t PhraseEnd(absl::string_view text, size_t begin, const Stem& stem) {
+  const absl::string_view behind = text.substr(begin + stem.text.size(), 12);
+  size_t longest = 0;
+  for (const absl::string_view ending : stem.endings) {
+    if (ending.size() > longest && !behind.empty() && ending[0] == behind[0] &&
+        absl::StartsWithIgnoreCase(behind, ending)) {
+      longest = ending.size();
     }
   }
-  return ends;
+  return longest == 0 ? kNone : begin + stem.text.size() + longest;
 }
+
+// Bytes at which the search for landmarks looks closer.
+enum class Look : unsigned char { kNo, kBox, kTag, kHash, kStem };
+
+struct LookTable {
+  constexpr LookTable() {
+    for (const Stem& stem : kStems) {
+      const char c = stem.text[stem.rare];
+      look[static_cast<unsigned char>(c)] = Look::kStem;
+      if (c >= 'a' && c <= 'z') look[c - 'a' + 'A'] = Look::kStem;
+      const char d = stem.text[stem.rare + 1];
+      second[static_cast<unsigned char>(d)] = true;
+      if (d >= 'a' && d <= 'z') second[d - 'a' + 'A'] = true;
+    }
+    look[static_cast<unsigned char>('x')] = Look::kBox;
+    look[static_cast<unsigned char>('<')] = Look::kTag;
+    look[static_cast<unsigned char>('#')] = Look::kHash;
+  }
+  Look look[256] = {};
+  bool second[256] = {};  // Bytes that may follow a rare byte.
+};
+constexpr LookTable kLookTable;
 
 // What is declared behind a phrase. Empty if nothing is.
 std::string Declaration(absl::string_view rest) {
@@ -513,54 +502,131 @@ absl::string_view InSquareBrackets(absl::string_view text) {
 
 }  // namespace
 
-std::optional<Extraction> DeclaredAnswer(absl::string_view text) {
-  if (const auto tag = AnswerTag(text); tag.has_value()) {
-    if (auto boxes = FromBoxes(*tag, nullptr); boxes.has_value()) return boxes;
+AnswerFinder::AnswerFinder(absl::string_view text)
+    : text_(absl::StripAsciiWhitespace(text)) {
+  constexpr int kMaxOpenBoxes = 16;
+  int open_boxes = 0;
+  for (size_t i = text_.size(); i-- > 0;) {
+    const Look look = kLookTable.look[static_cast<unsigned char>(text_[i])];
+    switch (look) {
+      case Look::kNo:
+        break;
+      case Look::kBox:
+        if (i >= 3 && text_[i - 1] == 'o' && !box_.has_value() &&
+            open_boxes < kMaxOpenBoxes) {
+          open_boxes += LookForBox(i);
+        }
+        break;
+      case Look::kTag:
+        if (tag_end_ == kNone) {
+          if (absl::StartsWith(text_.substr(i), "</answer>")) tag_end_ = i;
+        } else if (tag_begin_ == kNone && text_[i + 1] == 'a' &&
+                   absl::StartsWith(text_.substr(i), "<answer>")) {
+          tag_begin_ = i + 8;
+        }
+        break;
+      case Look::kHash:
+        if (hashes_ == kNone && absl::StartsWith(text_.substr(i), "####")) {
+          hashes_ = i;
+        }
+        break;
+      case Look::kStem:
+        if (final_phrase_ == kNone && i + 1 < text_.size() &&
+            kLookTable.second[static_cast<unsigned char>(text_[i + 1])]) {
+          LookForPhrase(i);
+        }
+        break;
+    }
+  }
+}
+
+// At the x of \boxed or \fbox. 1 if it is one that is never closed.
+int AnswerFinder::LookForBox(size_t x) {
+  const bool boxed = absl::StartsWith(text_.substr(x - 3), "\\boxed");
+  const bool fbox = x >= 4 && absl::StartsWith(text_.substr(x - 4), "\\fbox");
+  if (!boxed && !fbox) return 0;
+  const size_t begin = x - (boxed ? 3 : 4);
+  box_ = BoxAt(text_, begin);
+  return box_.has_value() ? 0 : 1;
+}
+
+// At the rare byte of a word for "answer".
+void AnswerFinder::LookForPhrase(size_t rare) {
+  const char c = Lower(text_[rare]);
+  for (const Stem& stem : kStems) {
+    if (stem.text[stem.rare] != c || stem.rare > rare ||
+        stem.text[stem.rare + 1] != Lower(text_[rare + 1])) {
+      continue;
+    }
+    const size_t begin = rare - stem.rare;
+    const size_t last = begin + stem.text.size() - 1;
+    if (last >= text_.size() || Lower(text_[last]) != stem.text.back() ||
+        !absl::EqualsIgnoreCase(text_.substr(begin, stem.text.size()),
+                                stem.text)) {
+      continue;
+    }
+    const size_t end = PhraseEnd(text_, begin, stem);
+    if (end == kNone) return;
+    if (phrase_ == kNone) phrase_ = end;
+    constexpr absl::string_view kFinal = "final ";
+    if (begin >= kFinal.size() &&
+        absl::EqualsIgnoreCase(
+            text_.substr(begin - kFinal.size(), kFinal.size()), kFinal)) {
+      final_phrase_ = end;
+    }
+    return;
+  }
+}
+
+std::optional<absl::string_view> AnswerFinder::Tag() const {
+  if (tag_begin_ == kNone || tag_begin_ > tag_end_) return std::nullopt;
+  return text_.substr(tag_begin_, tag_end_ - tag_begin_);
+}
+
+std::optional<Extraction> AnswerFinder::Declared() const {
+  if (const auto tag = Tag(); tag.has_value()) {
+    if (auto boxes = FromBoxes(*tag, LastBox(*tag)); boxes.has_value()) {
+      return boxes;
+    }
     return Extraction{std::string(Strip(*tag)), "answer tag"};
   }
-  if (auto boxes = FromBoxes(text, nullptr); boxes.has_value()) return boxes;
-  if (const auto hashes = AfterHashes(text); hashes.has_value()) {
-    return Extraction{std::string(*hashes), "####"};
+  if (auto boxes = FromBoxes(text_, box_); boxes.has_value()) return boxes;
+  if (hashes_ != kNone) {
+    return Extraction{std::string(AfterHashes(text_, hashes_)), "####"};
   }
-  const size_t phrase = LastPhrases(text).any;
-  if (phrase != kNone) {
-    std::string declared = Declaration(text.substr(phrase));
+  if (phrase_ != kNone) {
+    std::string declared = Declaration(text_.substr(phrase_));
     if (!declared.empty()) return Extraction{std::move(declared), "phrase"};
   }
-  const absl::string_view whole = Strip(text);
-  if (whole.size() <= kMaxAnswerBytes && !absl::StrContains(whole, '\n') &&
-      IsMathematics(whole) &&
-      std::any_of(whole.begin(), whole.end(), IsDigit)) {
-    return Extraction{std::string(whole), "whole answer"};
+  if (text_.size() <= kMaxAnswerBytes && !absl::StrContains(text_, '\n') &&
+      IsMathematics(text_) &&
+      std::any_of(text_.begin(), text_.end(), IsDigit)) {
+    return Extraction{std::string(text_), "whole answer"};
   }
   return std::nullopt;
 }
 
-std::optional<Extraction> AnyAnswer(absl::string_view text,
-                                    const ExtractOptions& options) {
-  text = Strip(text);
-  size_t box_at = 0;
-  std::optional<Extraction> box;
-  if (options.boxes) box = FromBoxes(text, &box_at);
-  if (const auto tag = AnswerTag(text); tag.has_value() && !box.has_value()) {
+std::optional<Extraction> AnswerFinder::Any(
+    const ExtractOptions& options) const {
+  const bool boxes = options.boxes && box_.has_value();
+  if (const auto tag = Tag(); tag.has_value() && !boxes) {
     return Extraction{std::string(Strip(*tag)), "answer tag"};
   }
-  const PhraseEnds phrases = LastPhrases(text);
-  const size_t final_at = phrases.final_answer;
-  if (box.has_value() && (final_at == kNone || final_at < box_at)) return box;
-  if (final_at != kNone) {
-    std::string declared = Declaration(text.substr(final_at));
+  if (boxes && (final_phrase_ == kNone || final_phrase_ < box_->begin)) {
+    return FromBoxes(text_, box_);
+  }
+  if (final_phrase_ != kNone) {
+    std::string declared = Declaration(text_.substr(final_phrase_));
     if (IsMathematics(declared)) {
       return Extraction{std::move(declared), "final answer"};
     }
   }
-  if (box.has_value()) return box;
-  if (const auto hashes = AfterHashes(text); hashes.has_value()) {
-    return Extraction{std::string(*hashes), "####"};
+  if (boxes) return FromBoxes(text_, box_);
+  if (hashes_ != kNone) {
+    return Extraction{std::string(AfterHashes(text_, hashes_)), "####"};
   }
-  const size_t phrase = phrases.any;
-  if (phrase != kNone) {
-    std::string declared = Declaration(text.substr(phrase));
+  if (phrase_ != kNone) {
+    std::string declared = Declaration(text_.substr(phrase_));
     if (!declared.empty() &&
         (IsMathematics(declared) ||
          !std::any_of(declared.begin(), declared.end(), IsDigit))) {
@@ -575,27 +641,27 @@ std::optional<Extraction> AnyAnswer(absl::string_view text,
                         "phrase"};
     }
   }
-  if (options.numbers && text.size() <= kMaxAnswerBytes &&
-      !absl::StrContains(text, "\n\n") && !absl::StrContains(text, "$") &&
-      IsMathematics(text)) {
-    return Extraction{std::string(text), "whole answer"};
+  if (options.numbers && text_.size() <= kMaxAnswerBytes &&
+      !absl::StrContains(text_, "\n\n") && !absl::StrContains(text_, "$") &&
+      IsMathematics(text_)) {
+    return Extraction{std::string(text_), "whole answer"};
   }
-  const absl::string_view brackets = InSquareBrackets(text);
+  const absl::string_view brackets = InSquareBrackets(text_);
   if (options.numbers && !brackets.empty()) {
     return Extraction{std::string(brackets), "brackets"};
   }
   std::vector<Formula> formulas;
-  if (options.formulas) formulas = Formulas(text);
+  if (options.formulas) formulas = Formulas(text_);
   size_t number_at = 0;
   std::optional<absl::string_view> number;
-  if (options.numbers) number = LastNumber(text, &number_at);
+  if (options.numbers) number = LastNumber(text_, &number_at);
   const bool formula_last =
       !formulas.empty() &&
       (!number.has_value() || number_at < formulas.back().end);
-  if (formula_last) return FromFormulas(text, formulas);
+  if (formula_last) return FromFormulas(text_, formulas);
   if (number.has_value()) {
     return Extraction{
-        WithPercent(*number, text.substr(number_at + number->size())),
+        WithPercent(*number, text_.substr(number_at + number->size())),
         "last number"};
   }
   return std::nullopt;
@@ -611,7 +677,7 @@ std::optional<Extraction> ChoiceLetter(absl::string_view text,
   const auto found = [&](size_t i) {
     return Extraction{std::string(text.substr(i, 1)), "choice"};
   };
-  const size_t phrase = LastPhrases(text).any;
+  const size_t phrase = AnswerFinder(text).phrase_end();
   if (phrase != kNone) {
     for (size_t i = phrase; i < text.size(); ++i) {
       if (stands_alone(i)) return found(i);
@@ -628,10 +694,10 @@ std::optional<Extraction> ChoiceLetter(absl::string_view text,
 
 std::string GoldAnswer(absl::string_view text) {
   if (text.size() > kMaxResponseBytes) return "";
-  if (const auto hashes = AfterHashes(text); hashes.has_value()) {
-    return std::string(*hashes);
+  if (const size_t hashes = FindLast(text, "####"); hashes != kNone) {
+    return std::string(AfterHashes(text, hashes));
   }
-  if (std::optional<Extraction> boxes = FromBoxes(text, nullptr);
+  if (std::optional<Extraction> boxes = FromBoxes(text, LastBox(text));
       boxes.has_value()) {
     return std::move(boxes->text);
   }

@@ -574,6 +574,7 @@ class Parser {
           pos_ = mark;
           break;
         }
+        if (Peek().text != "2" && Peek().text != "3") return Fail();
         absl::StrAppend(&name, "^", Take().text);
         if (braces && !AcceptBrace()) return Fail();
       } else if (Is(T::kSlash) &&

@@ -318,7 +318,11 @@ bool CloseAsDecimals(const Arena& arena, Id a, Id b, int rounding,
     const Ball ball =
         BallValue(arena, id, {}, Field::kComplex, kFirstBits, budget);
     if (!ball.is_finite() || !ball.is_real()) return std::nullopt;
-    if (arf_cmpabs_2exp_si(arb_midref(ball.re()), 500) > 0) return std::nullopt;
+    // Written out, a number such as 2^-10^10 would fill the memory.
+    if (arf_cmpabs_2exp_si(arb_midref(ball.re()), 500) > 0 ||
+        arf_cmpabs_2exp_si(arb_midref(ball.re()), -500) < 0) {
+      return std::nullopt;
+    }
     Rational middle;
     arf_get_fmpq(middle.get(), arb_midref(ball.re()));
     return middle;

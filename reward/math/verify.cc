@@ -21,13 +21,14 @@ using math::Extraction;
 using math::Match;
 using Find = MathOptions::Find;
 
-std::optional<Extraction> FindAnswer(absl::string_view text, Find find,
-                                     const MathOptions& options) {
+std::optional<Extraction> FindAnswer(absl::string_view text,
+                                     const math::AnswerFinder& finder,
+                                     Find find, const MathOptions& options) {
   switch (find) {
     case Find::kDeclared:
-      return math::DeclaredAnswer(text);
+      return finder.Declared();
     case Find::kAny:
-      return math::AnyAnswer(text, options.extract);
+      return finder.Any(options.extract);
     case Find::kWhole:
       return Extraction{std::string(absl::StripAsciiWhitespace(text)),
                         "whole answer"};
@@ -48,7 +49,7 @@ std::string FindGold(absl::string_view gold, const MathOptions& options) {
       break;
   }
   std::optional<Extraction> found =
-      FindAnswer(gold, options.find_gold, options);
+      FindAnswer(gold, math::AnswerFinder(gold), options.find_gold, options);
   return found.has_value() ? std::move(found->text)
                            : std::string(absl::StripAsciiWhitespace(gold));
 }
@@ -119,8 +120,9 @@ MathResult VerifyMath(absl::string_view gold, absl::string_view response,
     return result;
   };
   std::optional<Comparison> comparison;
+  const math::AnswerFinder finder(answer);
   std::optional<Extraction> extraction =
-      FindAnswer(answer, options.find, options);
+      FindAnswer(answer, finder, options.find, options);
   if (extraction.has_value()) {
     comparison = Compare(wanted, *extraction, options, &budget);
     result.reason = Reason(*extraction, *comparison);
@@ -139,7 +141,7 @@ MathResult VerifyMath(absl::string_view gold, absl::string_view response,
   // The looser search, where it can find something else.
   if (options.find == Find::kDeclared && !result.flexible_correct &&
       (!comparison.has_value() || comparison->match == Match::kDifferent)) {
-    std::optional<Extraction> loose = math::AnyAnswer(answer, options.extract);
+    std::optional<Extraction> loose = finder.Any(options.extract);
     if (loose.has_value() &&
         (!extraction.has_value() || loose->text != extraction->text)) {
       const Comparison second = Compare(wanted, *loose, options, &budget);

@@ -53,10 +53,10 @@ struct MathOptions {
 
   // How the answer is found in the response, and in the gold text.
   enum class Find {
-    kDeclared,  // math::DeclaredAnswer(); of gold: math::GoldAnswer().
-    kAny,       // math::AnyAnswer().
+    kDeclared,  // AnswerFinder::Declared(); of gold: GoldAnswer().
+    kAny,       // AnswerFinder::Any().
     kWhole,     // The text is the answer.
-    kChoice,    // math::ChoiceLetter().
+    kChoice,    // ChoiceLetter().
   };
   Find find = Find::kDeclared;
   Find find_gold = Find::kDeclared;
