@@ -47,7 +47,7 @@ std::optional<Box> LastBox(absl::string_view text) {
   constexpr absl::string_view kBoxed = "\\boxed";
   constexpr absl::string_view kFbox = "\\fbox";
   int starts = 0;
-  for (size_t i = text.size(); i > 4; --i) {
+  for (size_t i = text.size(); i > 3; --i) {
     // The x, which is rare, behind the o.
     if (text[i - 1] != 'x' || text[i - 2] != 'o') continue;
     const auto is_at = [&](absl::string_view name, size_t offset) {

@@ -598,8 +598,9 @@ std::optional<Extraction> AnswerFinder::Declared() const {
     std::string declared = Declaration(text_.substr(phrase_));
     if (!declared.empty()) return Extraction{std::move(declared), "phrase"};
   }
+  // A box that is never closed declares nothing.
   if (text_.size() <= kMaxAnswerBytes && !absl::StrContains(text_, '\n') &&
-      IsMathematics(text_) &&
+      !absl::StrContains(text_, "\\boxed") && IsMathematics(text_) &&
       std::any_of(text_.begin(), text_.end(), IsDigit)) {
     return Extraction{std::string(text_), "whole answer"};
   }
