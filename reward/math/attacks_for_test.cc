@@ -130,7 +130,7 @@ std::vector<Attack> Attacks() {
   boxed("primes", absl::StrCat("f", std::string(1000, '\''), "(x)"), "f(x)");
   boxed("plus-minus", Repeated("\\pm 1 ", 200), "1");
   boxed("choices of signs", "1\\pm 2\\pm 3\\pm 4\\pm 5\\pm 6\\pm 7", "1");
-  boxed("chain", Repeated("x=", 900) + "5");
+  boxed("chain", Repeated("x=", 900) + "6");
   boxed("chain of inequalities", Repeated("x<", 900) + "5");
   boxed("set of 3,000", absl::StrCat("\\{", Numbers(3000, ","), "\\}"));
   boxed("set of 250 against another",

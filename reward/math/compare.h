@@ -15,6 +15,9 @@ struct CompareOptions {
   int float_rounding = 6;
   // Expressions and functions are the same up to the names of variables.
   bool any_variable_names = false;
+  // The text stood in a sentence, where 2,74 can be 2.74.
+  bool plain_gold = false;
+  bool plain_answer = false;
   bool explain = false;  // Fill Comparison::gold_read and answer_read.
 };
 

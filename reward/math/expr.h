@@ -67,6 +67,7 @@ enum Flag : uint8_t {
   kOpenReal = 8,       // kTuple: ]a, b[ can only be an interval.
   kAutoNumber = 16,    // kNumber: a literal without a point.
   kAlternatives = 32,  // kList: with "or".
+  kConjunction = 64,   // kList: with "and".
 };
 
 enum class Relation : uint8_t { kEq, kNe, kLt, kLe, kGt, kGe };

@@ -645,7 +645,7 @@ std::optional<Extraction> AnswerFinder::Any(
   if (options.numbers && text_.size() <= kMaxAnswerBytes &&
       !absl::StrContains(text_, "\n\n") && !absl::StrContains(text_, "$") &&
       IsMathematics(text_)) {
-    return Extraction{std::string(text_), "whole answer"};
+    return Extraction{std::string(text_), "whole answer", /*plain=*/true};
   }
   const absl::string_view brackets = InSquareBrackets(text_);
   if (options.numbers && !brackets.empty()) {
@@ -663,7 +663,7 @@ std::optional<Extraction> AnswerFinder::Any(
   if (number.has_value()) {
     return Extraction{
         WithPercent(*number, text_.substr(number_at + number->size())),
-        "last number"};
+        "last number", /*plain=*/true};
   }
   return std::nullopt;
 }

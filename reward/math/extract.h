@@ -13,8 +13,9 @@
 namespace ponder::math {
 
 struct Extraction {
-  std::string text;  // The answer; several boxes joined by commas.
-  const char* rule;  // "box", "answer tag", "phrase", ...: where it stood.
+  std::string text;    // The answer; several boxes joined by commas.
+  const char* rule;    // "box", "answer tag", "phrase", ...: where it stood.
+  bool plain = false;  // A number in a sentence, outside of any formula.
 };
 
 // What the flexible mode looks for.

@@ -84,7 +84,7 @@ TEST(ExtractTest, AnyAnswer) {
   EXPECT_EQ(Any("10 - 4 = 6"), "whole answer: 10 - 4 = 6");
   EXPECT_EQ(Any("we get $1,234.50!"), "last number: 1,234.50");
   EXPECT_EQ(Any("We find that $x \\lt 3$."), "last formula: x \\lt 3");
-  EXPECT_EQ(Any("Here $a$ holds, but \\[ b \\]"), "last formula:  b ");
+  EXPECT_EQ(Any("Here $a$ holds, but \\[ b \\]"), "last formula: b");
   EXPECT_EQ(Any("the roots $1$ and $2$"), "last formula: 1, 2");
   EXPECT_EQ(Any("it grows by 100%."), "last number: 100\\%");
   EXPECT_EQ(Any("room AZYUK2A"), "none");

@@ -140,7 +140,10 @@ const Meanings& Commands() {
         {"cdotp", {T::kTimes}},
         {"ast", {T::kTimes}},
         {"div", {T::kSlash}},
-        {"over", {T::kSlash}},
+        {"over", {T::kOver}},
+        {"nicefrac", {T::kFraction}},
+        {"sfrac", {T::kFraction}},
+        {"flatfrac", {T::kFraction}},
         {"mod", {T::kMod}},
         {"bmod", {T::kMod}},
         {"pmod", {T::kParenthesisMod}},
@@ -213,7 +216,7 @@ const Meanings& Commands() {
         {"widehat", {T::kAccent, 0, "hat"}},
         {"tilde", {T::kAccent, 0, "tilde"}},
         {"widetilde", {T::kAccent, 0, "tilde"}},
-        {"underline", {T::kAccent, 0, ""}},
+
         {"land", {T::kAnd}},
         {"lor", {T::kAnd, 2}},
         {"wedge", {T::kAnd}},
@@ -221,6 +224,7 @@ const Meanings& Commands() {
         {"quad", {T::kAnd, 1}},
         {"qquad", {T::kAnd, 1}},
         {"newline", {T::kRowEnd}},
+        {"top", {T::kLetter, 0, "T"}},
         {"circ", {T::kDegree}},
         {"degree", {T::kDegree}},
         {"degrees", {T::kDegree}},
@@ -264,27 +268,26 @@ const Meanings& Commands() {
 bool IsSilent(absl::string_view name) {
   static const auto* const kSilent =
       new absl::flat_hash_map<absl::string_view, bool>{
-          {"left", true},        {"right", true},       {"mleft", true},
-          {"mright", true},      {"middle", true},      {"big", true},
-          {"Big", true},         {"bigg", true},        {"Bigg", true},
-          {"bigl", true},        {"bigr", true},        {"Bigl", true},
-          {"Bigr", true},        {"biggl", true},       {"biggr", true},
-          {"Biggl", true},       {"Biggr", true},       {"displaystyle", true},
-          {"textstyle", true},   {"scriptstyle", true}, {"limits", true},
-          {"nolimits", true},    {"mathbf", true},      {"boldsymbol", true},
-          {"bm", true},          {"mathit", true},      {"mathcal", true},
-          {"mathscr", true},     {"mathfrak", true},    {"mathsf", true},
-          {"boxed", true},       {"fbox", true},        {"angle", true},
-          {"triangle", true},    {"cancel", true},      {"ensuremath", true},
-          {"hspace", true},      {"phantom", true},     {"mathstrut", true},
-          {"hfill", true},       {"noindent", true},    {"hline", true},
-          {"rm", true},          {"bf", true},          {"it", true},
-          {"tiny", true},        {"small", true},       {"large", true},
-          {"Large", true},       {"nonumber", true},    {"notag", true},
-          {"enspace", true},     {"thinspace", true},   {"negthinspace", true},
-          {"underbrace", true},  {"strut", true},       {"mathstrut", true},
-          {"parallel", false},   {"because", true},     {"square", true},
-          {"blacksquare", true}, {"checkmark", true}};
+          {"left", true},      {"right", true},        {"mleft", true},
+          {"mright", true},    {"middle", true},       {"big", true},
+          {"Big", true},       {"bigg", true},         {"Bigg", true},
+          {"bigl", true},      {"bigr", true},         {"Bigl", true},
+          {"Bigr", true},      {"biggl", true},        {"biggr", true},
+          {"Biggl", true},     {"Biggr", true},        {"displaystyle", true},
+          {"textstyle", true}, {"scriptstyle", true},  {"limits", true},
+          {"nolimits", true},  {"mathbf", true},       {"boldsymbol", true},
+          {"bm", true},        {"mathit", true},       {"mathcal", true},
+          {"mathscr", true},   {"mathfrak", true},     {"mathsf", true},
+          {"boxed", true},     {"fbox", true},         {"angle", true},
+          {"triangle", true},  {"cancel", true},       {"ensuremath", true},
+          {"underline", true}, {"mathstrut", true},    {"hfill", true},
+          {"noindent", true},  {"hline", true},        {"rm", true},
+          {"bf", true},        {"it", true},           {"tiny", true},
+          {"small", true},     {"large", true},        {"Large", true},
+          {"nonumber", true},  {"notag", true},        {"enspace", true},
+          {"thinspace", true}, {"negthinspace", true}, {"underbrace", true},
+          {"strut", true},     {"mathstrut", true},    {"because", true},
+          {"square", true},    {"blacksquare", true},  {"checkmark", true}};
   return kSilent->contains(name);
 }
 
@@ -488,6 +491,13 @@ const char* LatexOf(char32_t code) {
       return "\\euro ";
     case 0x00a3:
       return "\\pounds ";
+    case 0x00a2:
+      return "\\text{ cents}";
+    case 0x2713:
+    case 0x2714:
+    case 0x2705:
+    case 0x2611:
+      return " ";
     case 0x2018:
     case 0x2019:
       return "'";
@@ -762,7 +772,9 @@ class Lexer {
       Emit(T::kAnd, 3, word[0] == '\xe6' ? 2 : 0);
       return;
     }
-    Emit(count == 1 ? T::kLetter : T::kWord, end - pos_, 0, word);
+    const bool unit =
+        !out_.tokens.empty() && FollowsQuantity(out_.tokens.back());
+    Emit(count == 1 && !unit ? T::kLetter : T::kWord, end - pos_, 0, word);
   }
 
   // The content of {...} behind `start`; npos if it isn't closed.
@@ -833,7 +845,10 @@ class Lexer {
           Emit(T::kUnknown, 2);
           return;
         case '!':
+          // Draws together what is on both sides.
           pos_ += 2;
+          while (IsSpace(At(pos_))) ++pos_;
+          space_ = false;
           return;
         case '[':
         case ']':
@@ -858,10 +873,17 @@ class Lexer {
     NamedCommand(name);
   }
 
+  static bool TakesHiddenGroup(absl::string_view name) {
+    return name == "hspace" || name == "vspace" || name == "phantom" ||
+           name == "hphantom" || name == "vphantom" || name == "label" ||
+           name == "tag" || name == "color" || name == "textcolor" ||
+           name == "bbox" || name == "colorbox";
+  }
+
   static bool IsKnown(absl::string_view name) {
     return Commands().contains(name) || IsSilent(name) || IsTextCommand(name) ||
            name == "begin" || name == "end" || name == "mathbb" ||
-           name == "lim" || name == "not" || name == "variable" ||
+           name == "lim" || name == "not" || TakesHiddenGroup(name) ||
            name == "xrightarrow" || name == "char" || name == "stackrel" ||
            name == "boxed";
   }
@@ -888,6 +910,16 @@ class Lexer {
       }
       Emit(T::kNamedSet, std::min(end, text_.size()) - pos_, 0,
            text_.substr(std::min(letter, text_.size()), 1));
+      return;
+    }
+    if (TakesHiddenGroup(name)) {
+      // What is in their braces is not shown.
+      pos_ += size;
+      if (At(pos_) == '*') ++pos_;
+      const size_t close =
+          At(pos_) == '{' ? GroupEnd(pos_) : absl::string_view::npos;
+      if (close != absl::string_view::npos) pos_ = close + 1;
+      space_ = true;
       return;
     }
     if (name == "not") {
@@ -997,7 +1029,13 @@ class Lexer {
                     : 0;
       longest = std::max(longest, letters);
     }
-    if (longest <= 1 || absl::StrContains(word, "\\") ||
+    if (word.size() == 1 && !out_.tokens.empty() && IsUnitWord(word) &&
+        FollowsQuantity(out_.tokens.back())) {
+      Emit(T::kWord, whole, 0, word);  // 5\text{ m}
+      return;
+    }
+    const bool digits = std::any_of(word.begin(), word.end(), IsDigit);
+    if (longest <= 1 || digits || absl::StrContains(word, "\\") ||
         absl::StrContains(word, "$")) {
       if (nesting_ < 4) {
         ++nesting_;
@@ -1060,6 +1098,12 @@ class Lexer {
            meaning->second.text);
       return;
     }
+    if (run == "x" && space_ && !out_.tokens.empty() &&
+        out_.tokens.back().type == T::kNumber && At(end) == ' ' &&
+        IsDigit(At(end + 1))) {
+      Emit(T::kTimes, 1);  // 1.23 x 10^5
+      return;
+    }
     if (run.size() == 1) {
       Single(run);
       return;
@@ -1089,17 +1133,46 @@ class Lexer {
       Emit(T::kWord, run.size(), 0, run);
       return;
     }
+    if ((run == "th" || run == "st" || run == "nd" || run == "rd") &&
+        pos_ > 0 && IsDigit(text_[pos_ - 1])) {
+      pos_ = end;  // 9th
+      return;
+    }
     if (IsUnitWord(run) && !out_.tokens.empty() &&
         FollowsQuantity(out_.tokens.back())) {
       Words(run);
       return;
     }
-    if (run.size() >= 4 || IsPlainWord(run)) {
+    // 24xyzt is a product.
+    const bool adjacent = !space_ && pos_ > 0 && IsDigit(text_[pos_ - 1]);
+    if ((run.size() >= 4 && !adjacent && LooksLikeWord(run)) ||
+        IsPlainWord(run)) {
       Words(run);
       return;
     }
     // A product of variables.
     while (pos_ < end) Single(text_.substr(pos_, 1));
+  }
+
+  bool FollowsOperand() const {
+    if (out_.tokens.empty()) return false;
+    switch (out_.tokens.back().type) {
+      case T::kNumber:
+      case T::kLetter:
+      case T::kWord:
+      case T::kClose:
+      case T::kPi:
+      case T::kEuler:
+      case T::kImaginary:
+      case T::kBar:
+      case T::kBang:
+      case T::kPercent:
+      case T::kDegree:
+      case T::kPrime:
+        return true;
+      default:
+        return false;
+    }
   }
 
   static bool FollowsQuantity(const Token& token) {
@@ -1108,12 +1181,27 @@ class Lexer {
            token.type == T::kSlash;
   }
 
+  // Not abcd, mnpq or xyzw, which are products.
+  static bool LooksLikeWord(absl::string_view run) {
+    bool vowel = false;
+    bool rising = true;
+    for (size_t k = 0; k < run.size(); ++k) {
+      const char c = absl::ascii_tolower(static_cast<unsigned char>(run[k]));
+      vowel |= absl::StrContains("aeiouy", absl::string_view(&c, 1));
+      rising &= k == 0 ||
+                c > absl::ascii_tolower(static_cast<unsigned char>(run[k - 1]));
+    }
+    const bool variables = run.find_first_not_of("xyzwtuv") == run.npos;
+    return vowel && !rising && !variables;
+  }
+
   // Short words that are no products.
   static bool IsPlainWord(absl::string_view run) {
     static constexpr absl::string_view kPlain[] = {
-        "yes", "no",  "Yes", "No",  "the",  "The",  "is",  "are", "not", "for",
-        "all", "All", "of",  "to",  "one",  "two",  "six", "ten", "odd", "Odd",
-        "day", "per", "any", "Any", "None", "none", "a.m", "DNE", "if",  "If"};
+        "yes", "no",  "Yes", "No",   "the",  "The", "is",  "are", "not",
+        "for", "all", "All", "of",   "to",   "one", "two", "six", "ten",
+        "odd", "Odd", "day", "per",  "any",  "men", "pcs", "kgs", "tsp",
+        "sq",  "cu",  "Any", "None", "none", "a.m", "DNE", "if",  "If"};
     return std::find(std::begin(kPlain), std::end(kPlain), run) !=
            std::end(kPlain);
   }
@@ -1158,7 +1246,8 @@ class Lexer {
     };
     switch (c) {
       case '+':
-        if (Follows("+-") || Follows("+/-")) {
+        // "5 +- 3" adds -3; "+-3" is both.
+        if (Follows("+/-") || (Follows("+-") && !FollowsOperand())) {
           Emit(T::kPlusMinus, Follows("+-") ? 2 : 3);
         } else {
           Emit(T::kPlus, 1);
@@ -1225,12 +1314,14 @@ class Lexer {
         return Emit(T::kAmpersand, 1);
       case '.':
         if (Follows("...")) return Emit(T::kDots, 3);
+        if (Follows(".\\overline")) return Emit(T::kNumber, 1, 0, "0.");
         if (pos_ + 1 == text_.size() || IsSpace(At(pos_ + 1))) {
           ++pos_;  // The end of a sentence.
           space_ = true;
           return;
         }
         return Emit(T::kUnknown, 1);
+      case '`':
       case '"':
         ++pos_;
         space_ = true;

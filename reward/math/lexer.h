@@ -47,6 +47,7 @@ enum class T : uint8_t {
   kSqrt,
   kBinomial,
   kChoose,
+  kOver,
   kFunction,  // value: Function.
   kPi,
   kEuler,

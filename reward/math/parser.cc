@@ -1,6 +1,7 @@
 #include "reward/math/parser.h"
 
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "absl/strings/str_split.h"
 #include "reward/math/lexer.h"
 #include "reward/math/limits.h"
+#include "reward/math/plain_text.h"
 #include "reward/math/units.h"
 
 namespace ponder::math {
@@ -76,10 +78,12 @@ class Parser {
 
   Parsed Run() {
     const size_t last = tokens_.size() - 2;
-    const bool french = tokens_.size() > 3 && tokens_[0].type == T::kClose &&
-                        tokens_[0].value == '[' &&
-                        tokens_[last].type == T::kOpen &&
-                        tokens_[last].value == '[';
+    // ]a, b[ and [a, b[ and (a, b[
+    const bool french =
+        tokens_.size() > 3 && tokens_[last].type == T::kOpen &&
+        tokens_[last].value == '[' &&
+        ((tokens_[0].type == T::kClose && tokens_[0].value == '[') ||
+         (tokens_[0].type == T::kOpen && tokens_[0].value != '{'));
     Id root = french ? FrenchInterval() : Statement();
     // A closing brace too many at the end of the text.
     while (!failed_ && Is(T::kClose, '{')) Take();
@@ -146,7 +150,8 @@ class Parser {
     bool any = false;
     while (Is(T::kComma) || Is(T::kSemicolon) || Is(T::kAnd) ||
            (Is(T::kRowEnd) && environment_ == 0)) {
-      saw_or_ |= Is(T::kAnd, 2);
+      if (Is(T::kAnd, 2)) connectives_ |= kAlternatives;
+      if (Is(T::kAnd, 0)) connectives_ |= kConjunction;
       Take();
       any = true;
     }
@@ -160,7 +165,7 @@ class Parser {
            (Is(T::kRowEnd) && environment_ == 0) || Is(T::kColon)) {
       Take();
     }
-    const bool outer_or = std::exchange(saw_or_, false);
+    const uint8_t outer = std::exchange(connectives_, uint8_t{0});
     std::vector<Id> items;
     while (!AtStatementEnd() && !(environment_ > 0 && Is(T::kRowEnd))) {
       const Id item = Clause();
@@ -172,16 +177,28 @@ class Parser {
       }
       if (!Separator()) break;
     }
-    const bool is_or = std::exchange(saw_or_, outer_or);
+    const uint8_t flag = std::exchange(connectives_, outer);
     if (items.empty()) return Fail();
     if (items.size() == 1) return items[0];
-    return a_.Make(Op::kList, items, 0, is_or ? kAlternatives : 0);
+    return a_.Make(Op::kList, items, 0, flag);
   }
 
   // The last of statements that follow from each other.
   Id Clause() {
+    // "= 9" and "Answer: 9"
+    if (Is(T::kRelation, static_cast<int>(Relation::kEq))) Take();
+    if (Is(T::kWord) &&
+        (Peek().text == "answer" || Peek().text == "the answer is" ||
+         Peek().text == "final answer" || Peek().text == "solution") &&
+        Peek(1).type != T::kRelation && Peek(1).type != T::kEnd) {
+      Take();
+    }
     Id clause = Chain();
     while (!failed_ && Is(T::kImplies)) {
+      // A number before the sign is no statement.
+      if (!a_.Is(clause, Op::kRelation) && !a_.Is(clause, Op::kMember)) {
+        return Fail();
+      }
       Take();
       clause = Chain();
     }
@@ -199,7 +216,11 @@ class Parser {
         sides.push_back(SetExpression());
       } else if (Accept(T::kApprox)) {
         const Id side = SetExpression();
-        if (!relations.empty()) continue;  // x = 1/3 \approx 0.33
+        if (failed_) return kNoId;
+        // x = 1/3 \approx 0.33, and \pi \approx 3.14
+        const bool exact = !a_.Contains(sides[0], Op::kSymbol) &&
+                           !a_.Contains(sides[0], Op::kApply);
+        if (!relations.empty() || exact) continue;
         relations.push_back(Relation::kEq);
         sides.push_back(side);
       } else if (Accept(T::kIn)) {
@@ -226,6 +247,11 @@ class Parser {
       }
     }
     if (failed_) return kNoId;
+    // 3 \pmod 7
+    if (relations.empty() && Accept(T::kParenthesisMod)) {
+      Primary();
+      if (failed_) return kNoId;
+    }
     if (relations.empty()) return sides[0];
     constexpr size_t kMaxRelations = 10;
     while (relations.size() > kMaxRelations) {
@@ -289,6 +315,10 @@ class Parser {
         Take();
         const Id term = Product();
         if (failed_) return kNoId;
+        if (terms.size() == 1 && a_.Is(terms[0], Op::kNamedSet)) {
+          terms[0] = a_.Make(Op::kSetMinus, {terms[0], term});
+          continue;
+        }
         terms.push_back(Negated(term));
       } else if (Is(T::kPlusMinus) || Is(T::kMinusPlus)) {
         const bool minus = Take().type == T::kMinusPlus;
@@ -309,15 +339,22 @@ class Parser {
           unit >= 0 && std::none_of(terms.begin(), terms.end() - 1,
                                     [&](Id t) { return a_.Is(t, Op::kUnit); });
       if (alone) last = a_.child(last, 0);
-      for (Id& term : terms) term = Scalar(term);
+      const bool degrees =
+          std::all_of(terms.begin(), terms.end(),
+                      [&](Id term) { return a_.Is(term, Op::kDegree); });
+      for (Id& term : terms) {
+        term = degrees ? a_.child(term, 0) : Scalar(term);
+      }
       sum = a_.Make(Op::kAdd, terms);
+      if (degrees) sum = a_.Make(Op::kDegree, {sum});
       if (alone) sum = a_.Make(Op::kUnit, {sum}, unit);
     }
-    if (Is(T::kChoose)) {
-      Take();
+    if (Is(T::kChoose) || Is(T::kOver)) {
+      const bool over = Take().type == T::kOver;
       const Id below = Additive();
       if (failed_) return kNoId;
-      return a_.MakeFunction(Function::kBinomial, {sum, below});
+      return over ? Divide(sum, below)
+                  : a_.MakeFunction(Function::kBinomial, {sum, below});
     }
     return sum;
   }
@@ -403,6 +440,7 @@ class Parser {
   Id Product() {
     const Deeper deeper(this);
     if (failed_) return kNoId;
+    bool left_was_group = Is(T::kOpen, '{');
     Id left = SignedFactor();
     while (!failed_) {
       if (Accept(T::kTimes)) {
@@ -433,6 +471,12 @@ class Parser {
             !MixedAhead()) {
           return Fail();
         }
+        // 1{2} shows 12.
+        if (Is(T::kOpen, '{') && Peek(1).type == T::kNumber &&
+            (IsLiteral(left) || left_was_group)) {
+          return Fail();
+        }
+        left_was_group = Is(T::kOpen, '{');
         const Id right = Factor();
         if (failed_) return kNoId;
         left = Multiply(left, right);
@@ -476,6 +520,17 @@ class Parser {
   Id Multiply(Id left, Id right) {
     left = Scalar(left);
     right = Scalar(right);
+    // 4 cm \times 5 cm
+    if (a_.Is(right, Op::kUnit) && a_.Is(left, Op::kUnit)) {
+      const std::string unit = absl::StrCat(a_.name(left), " ", a_.name(right));
+      return a_.Make(Op::kUnit,
+                     {Multiply(a_.child(left, 0), a_.child(right, 0))},
+                     a_.Name(unit));
+    }
+    // 2 \cdot 30^\circ
+    if (a_.Is(right, Op::kDegree) && !a_.Is(left, Op::kDegree)) {
+      return a_.Make(Op::kDegree, {Multiply(left, a_.child(right, 0))});
+    }
     // 3 \times 10^2 cm
     if (a_.Is(right, Op::kUnit) && !a_.Is(left, Op::kUnit)) {
       return a_.Make(Op::kUnit, {Multiply(left, a_.child(right, 0))},
@@ -497,6 +552,9 @@ class Parser {
       return a_.Make(Op::kUnit, {Divide(left, a_.child(right, 0))},
                      a_.node(right).value);
     }
+    if (a_.Is(left, Op::kDegree) && !a_.Is(right, Op::kDegree)) {
+      return a_.Make(Op::kDegree, {Divide(a_.child(left, 0), right)});
+    }
     return a_.Make(Op::kDiv, {left, right});
   }
 
@@ -512,7 +570,13 @@ class Parser {
   }
 
   bool AtUnit(Id left) const {
-    if (a_.Is(left, Op::kUnit) || a_.Is(left, Op::kSymbol)) return false;
+    if (a_.Is(left, Op::kUnit)) {
+      // $5 million, $5 per hour
+      return Is(T::kWord) && (absl::StartsWith(Peek().text, "per ") ||
+                              absl::StrContains(Peek().text, "illion") ||
+                              absl::StartsWith(Peek().text, "thousand"));
+    }
+    if (a_.Is(left, Op::kSymbol)) return false;
     if (Is(T::kCurrency)) {
       // "$5 $" closes a formula; "5\$ and" is a unit.
       return a_.Is(left, Op::kNumber);
@@ -522,59 +586,85 @@ class Parser {
     return IsUnitWord(Peek().text) && !a_.Contains(left, Op::kSymbol);
   }
 
-  // 1000 for "thousand" and "thousand dollars", ...; 1 for other words.
+  // The product of "hundred", "thousand", ... at the front, which are taken
+  // off; 1 without one.
   static int64_t TakeScale(std::string* words) {
     static constexpr std::pair<absl::string_view, int64_t> kScales[] = {
+        {"dozen", 12},
         {"hundred", 100},
         {"thousand", 1000},
         {"million", 1'000'000},
         {"billion", 1'000'000'000},
-        {"trillion", 1'000'000'000'000}};
-    for (const auto& [name, scale] : kScales) {
-      if (!absl::StartsWith(*words, name)) continue;
-      if (words->size() > name.size() && (*words)[name.size()] != ' ') continue;
-      *words = words->substr(std::min(name.size() + 1, words->size()));
-      return scale;
-    }
-    return 1;
-  }
-
-  // Words that change a number's value, or take it back.
-  static bool IsNoUnit(absl::string_view words) {
-    static constexpr absl::string_view kWords[] = {
-        "minus",     "plus",  "times", "squared", "cubed",   "over",
-        "divided",   "by",    "not",   "no",      "less",    "more",
-        "half",      "third", "dozen", "root",    "wrong",   "incorrect",
-        "factorial", "mod",   "to",    "but",     "maybe",   "than",
-        "otherwise", "is",    "if",    "when",    "unless",  "except",
-        "negative",  "score", "power", "if",      "doubled", "tripled"};
-    for (const absl::string_view word : absl::StrSplit(words, ' ')) {
-      if (std::find(std::begin(kWords), std::end(kWords), word) !=
-          std::end(kWords)) {
-        return true;
+        {"trillion", 1'000'000'000'000},
+        {"\xe7\x99\xbe", 100},
+        {"\xe5\x8d\x83", 1000},
+        {"\xe4\xb8\x87", 10000},
+        {"\xe4\xba\xbf", 100'000'000}};
+    int64_t product = 1;
+    for (bool found = true; found && product < 1'000'000'000'000;) {
+      found = false;
+      for (const auto& [name, scale] : kScales) {
+        if (!absl::StartsWith(*words, name)) continue;
+        const bool ascii = name[0] >= 'a';
+        if (ascii && words->size() > name.size() &&
+            (*words)[name.size()] != ' ') {
+          continue;
+        }
+        *words = words->substr(
+            std::min(name.size() + (ascii ? 1 : 0), words->size()));
+        product *= scale;
+        found = true;
       }
     }
-    return false;
+    return product;
   }
 
   Id WithUnit(Id left) {
     std::string name(Take().text);
-    if (IsNoUnit(name)) return Fail();
     const int64_t scale = TakeScale(&name);
-    if (scale != 1) {
-      left = Multiply(left, a_.MakeNumber(scale));
-      if (name.empty()) return left;
+    std::string first;  // The unit that is there already.
+    if (a_.Is(left, Op::kUnit)) {
+      first = a_.name(left);
+      left = a_.child(left, 0);
     }
+    if (scale != 1) left = Multiply(left, a_.MakeNumber(scale));
+    if (!first.empty()) {
+      absl::StrAppend(&first, name.empty() ? "" : " ", name);
+      return a_.Make(Op::kUnit, {Scalar(left)}, a_.Name(first));
+    }
+    if (name.empty()) return left;
+    if (name == "base" && Is(T::kNumber) && IsLiteral(left)) {
+      // 52 base 8
+      const Id radix = PlainNumber();
+      if (failed_) return kNoId;
+      return a_.Make(Op::kBased, {left, radix}, a_.Name(last_numeral_));
+    }
+    if (IsOrdinal(name)) return left;
+    if (!MayBeUnit(name)) return Fail();
     while (true) {
       if (Is(T::kCaret)) {
         const size_t mark = pos_;
         Take();
         const bool braces = Accept(T::kOpen, '{');
+        if (Accept(T::kMinus)) name += "/";
         if (!Is(T::kNumber)) {
           pos_ = mark;
           break;
         }
+        if (name.back() == '/') {
+          // m s^{-1}, of which only -1 is read: m/s
+          name.pop_back();
+          const size_t space = name.rfind(' ');
+          if (Take().text != "1") return Fail();
+          name = space == std::string::npos
+                     ? absl::StrCat("/", name)
+                     : absl::StrCat(name.substr(0, space), "/",
+                                    name.substr(space + 1));
+          if (braces && !AcceptBrace()) return Fail();
+          continue;
+        }
         if (Peek().text != "2" && Peek().text != "3") return Fail();
+        if (name.size() == 1 && name != "m") return Fail();  // s^2
         absl::StrAppend(&name, "^", Take().text);
         if (braces && !AcceptBrace()) return Fail();
       } else if (Is(T::kSlash) &&
@@ -616,18 +706,29 @@ class Parser {
         }
       } else if (Is(T::kPercent)) {
         Take();
+        if (a_.Is(base, Op::kPercent)) return Fail();
         base = a_.Make(Op::kPercent, {Scalar(base)});
       } else if (Is(T::kDegree)) {
         Take();
-        if (Is(T::kLetter) && (Peek().text == "C" || Peek().text == "F")) {
-          Take();  // Degrees of temperature.
-        }
-        base = a_.Make(Op::kDegree, {Scalar(base)});
+        base = Degrees(base);
       } else {
         break;
       }
     }
     return failed_ ? kNoId : base;
+  }
+
+  // Of an angle, or of temperature.
+  Id Degrees(Id base) {
+    if (Is(T::kLetter) && (Peek().text == "C" || Peek().text == "F")) {
+      return a_.Make(Op::kUnit, {Scalar(base)},
+                     a_.Name(absl::StrCat("degree ", Take().text)));
+    }
+    return a_.Make(Op::kDegree, {Scalar(base)});
+  }
+
+  static bool IsOrdinal(absl::string_view word) {
+    return word == "th" || word == "st" || word == "nd" || word == "rd";
   }
 
   Id Power(Id base) {
@@ -637,7 +738,11 @@ class Parser {
       if (Is(T::kDegree)) {
         Take();
         if (!AcceptBrace()) return Fail();
-        return a_.Make(Op::kDegree, {Scalar(base)});
+        return Degrees(base);
+      }
+      if (Is(T::kWord) && IsLiteral(base) && IsOrdinal(Peek().text)) {
+        Take();
+        return AcceptBrace() ? base : Fail();
       }
       if (Is(T::kPrime)) {
         while (Accept(T::kPrime)) {
@@ -654,18 +759,25 @@ class Parser {
       if (failed_ || !AcceptBrace()) return Fail();
     } else if (Is(T::kDegree)) {
       Take();
-      if (Is(T::kLetter) && (Peek().text == "C" || Peek().text == "F")) Take();
-      return a_.Make(Op::kDegree, {Scalar(base)});
+      return Degrees(base);
+    } else if (a_.Is(base, Op::kTuple) && IsTransposition()) {
+      Take();
+      return base;  // A vector written as a row.
     } else if (a_.Is(base, Op::kMatrix) && IsTransposition()) {
       Take();
       return Transposed(base);
     } else if (Is(T::kMinus) || Is(T::kPlus)) {
       const bool minus = Take().type == T::kMinus;
-      exponent = Primary();
+      exponent = Is(T::kNumber) ? PlainNumber() : Primary();
       if (failed_) return kNoId;
       if (minus) exponent = Negated(exponent);
     } else {
-      exponent = Primary();
+      // 30^o and 9^{th}
+      if (Is(T::kLetter) && Peek().text == "o" && IsLiteral(base)) {
+        Take();
+        return Degrees(base);
+      }
+      exponent = Is(T::kNumber) ? PlainNumber() : Primary();
       // 2^3^2 and 2^10! bind to the right.
       if (!failed_ && Is(T::kCaret)) {
         Take();
@@ -729,6 +841,7 @@ class Parser {
     if (!SkipGroup()) return Fail();
     std::string name = RawText(from);
     if (absl::StartsWith(name, "text")) name = name.substr(4);
+    if (absl::StartsWith(name, "base")) name = name.substr(4);
     if (a_.Is(base, Op::kNumber)) {
       int radix = 0;
       std::string digits = name;
@@ -778,6 +891,17 @@ class Parser {
         return Letter();
       case T::kWord: {
         Take();
+        const std::optional<Rational> number = NumberInWords(token.text);
+        if (number.has_value()) return a_.MakeNumber(*number);
+        if (Is(T::kNumber) && ParseUnit(token.text).known) {
+          // USD 36
+          const Id amount = NumberWithMixed();
+          if (failed_) return kNoId;
+          return a_.Make(Op::kUnit, {amount}, a_.Name(token.text));
+        }
+        const Id counted = CountedThings(token.text);
+        if (counted != kNoId) return counted;
+        if (DeniesOrHedges(token.text)) return Fail();
         return a_.MakeSymbol(token.text);
       }
       case T::kPi:
@@ -789,6 +913,7 @@ class Parser {
         return a_.Make(Op::kEuler);
       case T::kImaginary:
         Take();
+        if (index_is_i_ > 0) return a_.MakeSymbol("i");
         return a_.Make(Op::kImaginary);
       case T::kInfinity:
         Take();
@@ -843,6 +968,20 @@ class Parser {
     }
   }
 
+  // "five apples"; kNoId if it is none.
+  Id CountedThings(absl::string_view words) {
+    for (size_t cut = words.rfind(' '); cut != absl::string_view::npos;
+         cut = cut == 0 ? absl::string_view::npos : words.rfind(' ', cut - 1)) {
+      const std::optional<Rational> number =
+          NumberInWords(words.substr(0, cut));
+      if (!number.has_value()) continue;
+      if (!MayBeUnit(words.substr(cut + 1))) return kNoId;
+      return a_.Make(Op::kUnit, {a_.MakeNumber(*number)},
+                     a_.Name(words.substr(cut + 1)));
+    }
+    return kNoId;
+  }
+
   Id NamedSet() {
     std::string name(Take().text);
     if (Is(T::kCaret)) {
@@ -875,10 +1014,15 @@ class Parser {
   std::string TakeDigits() {
     std::string digits(Take().text);
     if (!IsDigits(digits)) return digits;
-    if (Is(T::kComma) && !Peek().space_before && Peek(1).type == T::kNumber &&
-        !Peek(1).space_before && IsDigits(Peek(1).text) &&
-        Peek(2).type != T::kComma && bracket_depth_ == 0 &&
-        (digits == "0" || reading_.comma_is_decimal)) {
+    const bool decimal_comma = Is(T::kComma) && !Peek().space_before &&
+                               !Peek(1).space_before &&
+                               Peek(2).type != T::kComma &&
+                               bracket_depth_ == 0 && reading_.comma_is_decimal;
+    // 3{,}21
+    const bool tight_comma = Is(T::kThousands) && Peek(1).text.size() != 3 &&
+                             Peek(2).type != T::kThousands;
+    if ((decimal_comma || tight_comma) && Peek(1).type == T::kNumber &&
+        IsDigits(Peek(1).text)) {
       Take();
       return absl::StrCat(digits, ".", Take().text);
     }
@@ -928,6 +1072,7 @@ class Parser {
       beyond_ = true;
       return Fail();
     }
+    last_numeral_ = last_number_;
     last_number_ = digits;
     const Id number = a_.MakeNumber(std::move(value), flag);
     if (exponent == 0) return number;
@@ -966,10 +1111,24 @@ class Parser {
     return "";
   }
 
+  // Without the fraction that may stand behind it.
+  Id PlainNumber() {
+    const std::string digits(Take().text);
+    if (digits.back() == '.') return Fail();
+    return NumberOf(digits, IsDigits(digits) ? kAutoNumber : kDecimal);
+  }
+
   Id NumberWithMixed() {
     const std::string digits = TakeDigits();
     const std::string repeating = TakeRepeating(digits);
     if (!repeating.empty()) return Repeating(digits, repeating);
+    if (Is(T::kDots)) {
+      const size_t period = PeriodOf(digits);
+      if (period > 0) {
+        Take();
+        return Repeating(digits, digits.substr(digits.size() - period));
+      }
+    }
     if (digits.back() == '.') return Fail();
     const bool whole = IsDigits(digits);
     const Id number =
@@ -1001,6 +1160,25 @@ class Parser {
     }
     pos_ = mark;
     return number;
+  }
+
+  // Of 0.333 and 0.1212 before three dots how many digits repeat; 0 if none.
+  static size_t PeriodOf(const std::string& digits) {
+    const size_t point = digits.find('.');
+    if (point == std::string::npos) return 0;
+    const absl::string_view decimals =
+        absl::string_view(digits).substr(point + 1);
+    for (size_t period = 1; period <= 6; ++period) {
+      const size_t repeats = period == 1 ? 3 : 2;
+      if (decimals.size() < repeats * period) break;
+      const absl::string_view last = decimals.substr(decimals.size() - period);
+      bool same = true;
+      for (size_t k = 2; k <= repeats; ++k) {
+        same &= decimals.substr(decimals.size() - k * period, period) == last;
+      }
+      if (same) return period;
+    }
+    return 0;
   }
 
   // 0.1\overline{6} = (16 - 1) / 90
@@ -1069,13 +1247,42 @@ class Parser {
       }
       return a_.MakeSymbol(name);
     }
+    if (name == "P" && Is(T::kOpen, '(')) {
+      const size_t mark = pos_;
+      if (SkipProbability()) {
+        return a_.MakeSymbol(absl::StrCat("P", RawText(mark)));
+      }
+      pos_ = mark;
+    }
     const std::string letter = name;
+    // f^{-1}(x)
+    if ((letter == "f" || letter == "g" || letter == "h") && Is(T::kCaret) &&
+        Peek(1).type == T::kOpen && Peek(2).type == T::kMinus &&
+        Peek(3).text == "1" && Peek(4).type == T::kClose &&
+        Peek(5).type == T::kOpen && Peek(5).value == '(') {
+      for (int k = 0; k < 5; ++k) Take();
+      name += "^-1";
+    }
     while (Is(T::kPrime)) {
       Take();
       name += '\'';
     }
     if (IsApplied(letter)) return Applied(name);
     return a_.MakeSymbol(name);
+  }
+
+  // (X > 2) or (A | B), an event. False if it is something else.
+  bool SkipProbability() {
+    int depth = 0;
+    bool event = false;
+    do {
+      if (Is(T::kEnd)) return false;
+      if (Is(T::kOpen, '(')) ++depth;
+      if (Is(T::kClose, '(')) --depth;
+      event |= Is(T::kRelation) || Is(T::kBar) || Is(T::kSuchThat);
+      Take();
+    } while (depth > 0);
+    return event;
   }
 
   Id Applied(const std::string& name) {
@@ -1119,7 +1326,8 @@ class Parser {
   // --- Brackets -------------------------------------------------------------
 
   Id FrenchInterval() {
-    Take();
+    const Token& open = Take();
+    const bool closed = open.type == T::kOpen && open.value == '[';
     ++bracket_depth_;
     std::vector<Id> ends;
     ends.push_back(Chain());
@@ -1130,7 +1338,7 @@ class Parser {
     ends.push_back(Chain());
     if (failed_ || pos_ != last) return Fail();
     Take();
-    return a_.Make(Op::kTuple, ends, 0, kOpenReal);
+    return a_.Make(Op::kTuple, ends, 0, kOpenReal | (closed ? kOpenClosed : 0));
   }
 
   Id Group() {
@@ -1241,10 +1449,7 @@ class Parser {
       token.space_before = false;
       return NumberOf(digit, kAutoNumber);
     }
-    if (Is(T::kNumber)) {
-      const std::string digits(Take().text);
-      return NumberOf(digits, IsDigits(digits) ? kAutoNumber : kDecimal);
-    }
+    if (Is(T::kNumber)) return PlainNumber();
     if (Is(T::kMinus)) return Fail();
     // One letter is the argument, without what follows it: \sqrt xy.
     if (Is(T::kLetter)) return a_.MakeSymbol(Take().text);
@@ -1257,7 +1462,7 @@ class Parser {
     if (failed_) return kNoId;
     const Id below = Argument();
     if (failed_) return kNoId;
-    return a_.Make(Op::kDiv, {above, below});
+    return Divide(above, below);
   }
 
   Id Root() {
@@ -1400,11 +1605,12 @@ class Parser {
     if (!Bounds(&variable, &from, &to)) return Fail();
     if (variable == kNoId || from == kNoId || to == kNoId) return Fail();
     // i and e as indices are variables.
-    if (a_.Is(variable, Op::kImaginary) || a_.Is(variable, Op::kEuler)) {
-      return Fail();
-    }
+    const bool i_is_index = a_.Is(variable, Op::kImaginary);
+    if (i_is_index) variable = a_.MakeSymbol("i");
     if (!a_.Is(variable, Op::kSymbol)) return Fail();
+    index_is_i_ += i_is_index ? 1 : 0;
     const Id body = Product();
+    index_is_i_ -= i_is_index ? 1 : 0;
     if (failed_) return kNoId;
     return a_.Make(op, {Scalar(body), variable, from, to});
   }
@@ -1506,11 +1712,13 @@ class Parser {
   int norm_depth_ = 0;
   int builder_ = 0;  // Before the bar of a set such as {x | x > 3}.
   int environment_ = 0;
-  bool saw_or_ = false;  // In this list.
+  uint8_t connectives_ = 0;  // Flags of this list.
   int integral_depth_ = 0;
+  int index_is_i_ = 0;  // Inside of a sum over i.
   bool differential_found_ = false;
   std::string differential_;
-  std::string last_number_;  // The digits of the last number, as written.
+  std::string last_number_;   // The digits of the last number, as written.
+  std::string last_numeral_;  // And of the one before.
 };
 
 }  // namespace

@@ -33,7 +33,8 @@ TEST(ParserTest, ReadsNumbers) {
   EXPECT_EQ(Read("(1,234)"), "(1, 234)");
   EXPECT_EQ(Read("1 234"), "1234");
   EXPECT_EQ(Read("1{,}234{,}567"), "1234567");
-  EXPECT_EQ(Read("0,5"), "1/2");
+  EXPECT_EQ(Read("0,5"), "0, 5");
+  EXPECT_EQ(Read("3{,}21"), "321/100");
   EXPECT_EQ(Read("2.50"), "5/2");
   EXPECT_EQ(Read("2.5E2"), "250");
   EXPECT_EQ(Read("0.1\\overline{6}"), "1/6");

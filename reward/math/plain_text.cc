@@ -27,6 +27,21 @@ constexpr absl::string_view kTextCommands[] = {
     "\\mathrm", "\\mathbf",       "\\mathit",    "\\hbox",   "\\emph",
     "\\rm",     "\\operatorname", "\\textnormal"};
 
+// Takes "an " off "an ellipse".
+bool ConsumeArticle(absl::string_view* text) {
+  for (const absl::string_view article : {"a ", "an ", "the "}) {
+    if (!absl::StartsWithIgnoreCase(*text, article)) continue;
+    const absl::string_view rest = text->substr(article.size());
+    if (rest.size() < 3 || !IsLetter(rest[0]) || !IsLetter(rest[1]) ||
+        !IsLetter(rest[2])) {
+      continue;
+    }
+    *text = rest;
+    return true;
+  }
+  return false;
+}
+
 struct Word {
   absl::string_view name;
   int64_t value;
@@ -60,34 +75,56 @@ std::optional<int64_t> Find(absl::Span<const Word> words,
   return std::nullopt;
 }
 
+// Reads a whole number below a thousand: "two hundred and five".
+bool Group(const std::vector<absl::string_view>& words, size_t* i,
+           int64_t* value) {
+  const auto small = [&](size_t k) -> int64_t {
+    if (k >= words.size()) return -1;
+    return Find(kSmall, words[k]).value_or(-1);
+  };
+  int64_t total = 0;
+  bool any = false;
+  if (small(*i) >= 1 && small(*i) < 10 && *i + 1 < words.size() &&
+      words[*i + 1] == "hundred") {
+    total = small(*i) * 100;
+    *i += 2;
+    any = true;
+    if (*i + 1 < words.size() && words[*i] == "and" && small(*i + 1) > 0) ++*i;
+  }
+  const int64_t tens = small(*i);
+  if (tens > 0 || (tens == 0 && !any)) {
+    total += tens;
+    ++*i;
+    any = true;
+    if (tens >= 20 && small(*i) >= 1 && small(*i) < 10) {
+      total += small(*i);
+      ++*i;
+    }
+  }
+  *value = total;
+  return any;
+}
+
 // Reads a whole number from `words[*i]` on. False if there is none.
 bool WholeNumber(const std::vector<absl::string_view>& words, size_t* i,
                  int64_t* value) {
   int64_t total = 0;
-  int64_t group = 0;
+  int64_t smallest = int64_t{1} << 60;  // Scales fall.
   bool any = false;
-  while (*i < words.size()) {
-    const absl::string_view word = words[*i];
-    const std::optional<int64_t> small = Find(kSmall, word);
-    const std::optional<int64_t> large = Find(kLarge, word);
-    if (small.has_value()) {
-      group += *small;
-    } else if (word == "hundred" && group > 0 && group < 100) {
-      group *= 100;
-    } else if (large.has_value() && group > 0) {
-      total += group * *large;
-      group = 0;
-    } else if (word == "and" && any && *i + 1 < words.size() &&
-               group % 100 == 0 && group > 0 &&
-               Find(kSmall, words[*i + 1]).has_value()) {
-      // two hundred and five
-    } else {
-      break;
-    }
+  while (smallest > 1 && *i < words.size()) {
+    size_t next = *i;
+    int64_t group = 0;
+    if (!Group(words, &next, &group)) break;
+    const std::optional<int64_t> large =
+        next < words.size() ? Find(kLarge, words[next]) : std::nullopt;
+    const int64_t scale = large.value_or(1);
+    if (scale >= smallest) break;
+    *i = next + (large.has_value() ? 1 : 0);
+    total += group * scale;
+    smallest = scale;
     any = true;
-    ++*i;
   }
-  *value = total + group;
+  *value = total;
   return any;
 }
 
@@ -102,6 +139,7 @@ std::optional<int64_t> PartsOf(absl::string_view word) {
 }  // namespace
 
 std::string NormalText(absl::string_view text) {
+  text = absl::StripAsciiWhitespace(text);
   const std::string latex = UnicodeToLatex(text);
   absl::string_view rest = latex;
   std::string out;
@@ -111,11 +149,16 @@ std::string NormalText(absl::string_view text) {
   bool space = false;
   const auto append = [&](char c) {
     // "1 2" is not "12".
-    if (space && !out.empty() && IsDigit(out.back()) && IsDigit(c)) out += ' ';
+    const char before = out.empty() ? ' ' : out.back();
+    if (space && ((IsDigit(before) && (IsDigit(c) || c == '.')) ||
+                  (before == ',' && IsDigit(c)))) {
+      out += ' ';
+    }
     space = false;
     out += c;
   };
   while (!rest.empty()) {
+    if (out.empty() && ConsumeArticle(&rest)) continue;
     const char c = rest[0];
     if (c == '\\') {
       const absl::string_view* command = std::find_if(
@@ -126,6 +169,7 @@ std::string NormalText(absl::string_view text) {
           });
       if (command != std::end(kTextCommands)) {
         rest.remove_prefix(command->size());
+        space = true;
         after_command = true;
         continue;
       }
@@ -170,7 +214,12 @@ std::string NormalText(absl::string_view text) {
   absl::string_view view = out;
   while (absl::ConsumePrefix(&view, "**") || absl::ConsumeSuffix(&view, "**")) {
   }
-  while (absl::ConsumeSuffix(&view, ".") || absl::ConsumeSuffix(&view, ",")) {
+  // A full stop, but not three.
+  if (!absl::EndsWith(view, "..")) {
+    if (!absl::ConsumeSuffix(&view, ".")) absl::ConsumeSuffix(&view, ",");
+  }
+  if (view.size() > 2 && view.front() == '\'' && view.back() == '\'') {
+    view = view.substr(1, view.size() - 2);
   }
   // (C) and C)
   if (view.size() == 3 && view[0] == '(' && view[2] == ')' &&
@@ -179,16 +228,51 @@ std::string NormalText(absl::string_view text) {
   } else if (view.size() == 2 && view[1] == ')' && IsLetter(view[0])) {
     view = view.substr(0, 1);
   }
+  if (view.empty()) return "";
   std::string normal(view);
-  const bool keep = std::all_of(normal.begin(), normal.end(), [](char c) {
-    return !absl::ascii_islower(static_cast<unsigned char>(c));
-  });
   const size_t letters = std::count_if(normal.begin(), normal.end(), IsLetter);
-  const bool only_letters = letters == normal.size();
-  if (letters > 1 && only_letters && (!keep || normal.size() > 3)) {
+  const bool rest_lower =
+      std::all_of(normal.begin() + 1, normal.end(), absl::ascii_islower);
+  const bool upper =
+      std::all_of(normal.begin(), normal.end(), absl::ascii_isupper);
+  if (letters > 1 && letters == normal.size() &&
+      (rest_lower || (upper ? normal.size() > 3 : normal.size() > 4))) {
     absl::AsciiStrToLower(&normal);
   }
   return normal;
+}
+
+bool DeniesOrHedges(absl::string_view text) {
+  static constexpr absl::string_view kWords[] = {
+      "minus",     "plus",     "times",    "squared",   "cubed",     "over",
+      "divided",   "by",       "not",      "no",        "nor",       "never",
+      "less",      "more",     "root",     "wrong",     "incorrect", "false",
+      "factorial", "mod",      "to",       "but",       "maybe",     "perhaps",
+      "possibly",  "probably", "than",     "otherwise", "is",        "isnt",
+      "isn't",     "isn",      "are",      "arent",     "aren't",    "if",
+      "when",      "unless",   "except",   "negative",  "score",     "power",
+      "doubled",   "tripled",  "either",   "neither",   "or",        "and",
+      "instead",   "rather",   "almost",   "nearly",    "cannot",    "can't",
+      "cant",      "dont",     "don't",    "without",   "actually",  "double",
+      "twice",     "half",     "dozen",    "dozens",    "tens",      "hundreds",
+      "thousands", "millions", "billions", "trillions", "below",     "above",
+      "infinity",  "the",      "halves",   "quarter",   "quarters",  "unknown",
+      "any"};
+  const std::string lower = absl::AsciiStrToLower(text);
+  for (const absl::string_view word :
+       absl::StrSplit(lower, absl::ByAnyChar(" -(),;."), absl::SkipEmpty())) {
+    if (std::find(std::begin(kWords), std::end(kWords), word) !=
+        std::end(kWords)) {
+      return true;
+    }
+    const bool is_time = word == "second" || word == "seconds";
+    if (!is_time &&
+        (Find(kSmall, word).has_value() || Find(kLarge, word).has_value() ||
+         PartsOf(word).has_value())) {
+      return true;
+    }
+  }
+  return false;
 }
 
 bool IsWordAnswer(absl::string_view normal_text) {
@@ -211,21 +295,28 @@ bool IsDateOrTime(absl::string_view normal_text) {
       digits(parts[2], 4) && (parts[0].size() == 4 || parts[2].size() == 4)) {
     return true;
   }
+  const auto is_half_of_day = [](absl::string_view rest) {
+    return rest == "am" || rest == "pm" || rest == "a.m" || rest == "p.m" ||
+           rest == "a.m." || rest == "p.m." || rest == "AM" || rest == "PM";
+  };
+  size_t hours = 0;
+  while (hours < normal_text.size() && IsDigit(normal_text[hours])) ++hours;
+  if (hours > 0 && hours <= 2 && is_half_of_day(normal_text.substr(hours))) {
+    return true;
+  }
   parts = absl::StrSplit(normal_text, ':');
   if (parts.size() != 2 || !digits(parts[0], 2) || parts[1].size() < 2) {
     return false;
   }
   if (!digits(parts[1].substr(0, 2), 2)) return false;
-  const absl::string_view rest = parts[1].substr(2);
-  return rest == "am" || rest == "pm" || rest == "a.m" || rest == "p.m" ||
-         rest == "AM" || rest == "PM";
+  return is_half_of_day(parts[1].substr(2));
 }
 
 std::optional<Rational> NumberInWords(absl::string_view text) {
-  if (text.size() > 200) return std::nullopt;
+  if (text.size() > 200 || absl::StrContains(text, ",")) return std::nullopt;
   const std::string lower = absl::AsciiStrToLower(text);
   std::vector<absl::string_view> words =
-      absl::StrSplit(lower, absl::ByAnyChar(" -{}$\\.,"), absl::SkipEmpty());
+      absl::StrSplit(lower, absl::ByAnyChar(" -{}$\\."), absl::SkipEmpty());
   words.erase(std::remove_if(words.begin(), words.end(),
                              [](absl::string_view word) {
                                return word == "text" || word == "textbf" ||
@@ -246,6 +337,13 @@ std::optional<Rational> NumberInWords(absl::string_view text) {
   if (i < words.size() && (words[i] == "a" || words[i] == "an")) {
     above = 1;
     ++i;
+    const std::optional<int64_t> large =
+        i < words.size() ? Find(kLarge, words[i]) : std::nullopt;
+    if (i + 1 == words.size() &&
+        (large.has_value() || words[i] == "hundred" || words[i] == "dozen")) {
+      const int64_t number = large.value_or(words[i] == "dozen" ? 12 : 100);
+      return Rational(negative ? -number : number);
+    }
   } else if (!WholeNumber(words, &i, &above)) {
     if (i < words.size() && PartsOf(words[i]).has_value()) {
       above = 1;  // "half"

@@ -22,6 +22,10 @@ bool IsWordAnswer(absl::string_view normal_text);
 // True for a date or a time of day, which are no calculations.
 bool IsDateOrTime(absl::string_view normal_text);
 
+// True if a word in the text takes an answer back, doubts it or changes it:
+// "not", "perhaps", "minus", "thousands".
+bool DeniesOrHedges(absl::string_view text);
+
 // "two-thirds", "forty two", "three and a half".
 std::optional<Rational> NumberInWords(absl::string_view text);
 

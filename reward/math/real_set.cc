@@ -102,8 +102,19 @@ class Builder {
         if (!left.has_value() || !right.has_value()) return std::nullopt;
         return Intersection(*left, Complement(*right));
       }
-      case Op::kSetBuilder:
+      case Op::kSetBuilder: {
+        // {x | ...} and {x in R | ...}; not {2x | ...} or {x in Z | ...}.
+        Id element = a_.child(id, 0);
+        if (a_.Is(element, Op::kMember)) {
+          const Id from = a_.child(element, 1);
+          if (!a_.Is(from, Op::kNamedSet) || a_.name(from) != "R") {
+            return std::nullopt;
+          }
+          element = a_.child(element, 0);
+        }
+        if (!a_.Is(element, Op::kSymbol)) return std::nullopt;
         return Solve(a_.child(id, 1));
+      }
       case Op::kMember:
         return Of(a_.child(id, 1));
       default:
@@ -126,7 +137,10 @@ class Builder {
         Set both = node.flag & kAlternatives ? Union(*all, *part)
                                              : Intersection(*all, *part);
         // "x < 1, x > 3" can only mean one or the other.
-        if (both.has_value() && both->empty()) both = Union(*all, *part);
+        if (both.has_value() && both->empty() &&
+            (node.flag & kConjunction) == 0) {
+          both = Union(*all, *part);
+        }
         if (!both.has_value()) return std::nullopt;
         all = std::move(both);
       }

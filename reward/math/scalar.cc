@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <optional>
 
 #include "flint/fmpq.h"
@@ -14,7 +15,6 @@ namespace {
 constexpr int64_t kFirstBits = 256;
 constexpr int64_t kLastBits = 640;
 constexpr int kMinPoints = 3;
-constexpr int kMaxPoints = 16;
 
 uint64_t Hash(uint64_t x) {
   x = (x ^ (x >> 33)) * 0xff51afd7ed558ccdu;
@@ -30,32 +30,59 @@ uint64_t HashName(const std::string& name) {
   return hash;
 }
 
-// A value for a symbol at point number `point`.
-Rational PointValue(const std::string& name, int point, bool integers) {
+// What a point's values are.
+struct PointKind {
+  int64_t low;     // In 1 / 65536.
+  int64_t spread;  // Values are from low to low + spread.
+  enum { kPositive, kNegative, kMixed, kInteger } sign;
+};
+
+constexpr int64_t kOne = 65536;
+constexpr PointKind kPointKinds[] = {
+    {kOne / 4, 3 * kOne, PointKind::kPositive},
+    {kOne / 8, 3 * kOne, PointKind::kNegative},
+    {kOne / 8, 4 * kOne, PointKind::kMixed},
+    {0, kOne, PointKind::kPositive},
+    {2 * kOne, 16 * kOne, PointKind::kPositive},
+    {20 * kOne, 500 * kOne, PointKind::kPositive},
+    {20 * kOne, 500 * kOne, PointKind::kNegative},
+    {kOne, 9 * kOne, PointKind::kInteger},
+    {kOne, 40 * kOne, PointKind::kInteger},
+    {100'000 * kOne, 100'000 * kOne, PointKind::kMixed},
+    // Only if those before were not in a domain.
+    {kOne / 4, 2 * kOne, PointKind::kPositive},
+    {kOne / 16, kOne / 2, PointKind::kMixed},
+    {kOne, 8 * kOne, PointKind::kPositive},
+    {3 * kOne, 30 * kOne, PointKind::kMixed},
+    {0, kOne, PointKind::kNegative},
+    {kOne / 2, kOne, PointKind::kPositive},
+};
+constexpr int kMaxPoints = std::size(kPointKinds);
+constexpr int kAllPoints = 10;  // Looked at in any case.
+
+// Natural numbers, small ones first.
+constexpr int64_t kNaturalNumbers[] = {2, 3, 5,  4,  7,  9,  12, 15,
+                                       1, 6, 20, 26, 33, 41, 8,  60};
+
+// A value for symbol number `index`, named `name`, at point number `point`.
+Rational PointValue(const std::string& name, int index, int point,
+                    bool integers) {
   const uint64_t hash = Hash(HashName(name) + 977u * (point + 1));
-  if (integers) return Rational(static_cast<int64_t>(2 + hash % 11));
-  // Sixteen random bits below the point.
-  const auto fraction = static_cast<int64_t>(hash >> 48) | 1;
-  int64_t numerator = fraction;  // In (0, 1).
-  switch (point % 8) {
-    case 0:
-    case 1:
-    case 2:
-      numerator = fraction * 3 + 16384;  // In (0.25, 3.25).
-      break;
-    case 3:
-    case 7:
-      break;
-    case 4:
-    case 5:
-      numerator = (fraction * 3 + 4096) * (hash & 1 ? 1 : -1);
-      break;
-    default:
-      numerator = fraction * 16 + 65536 * 2;  // In (2, 18).
-      break;
+  if (integers) {
+    // Not the same for each of several symbols.
+    return Rational(kNaturalNumbers[(point + 5 * index) % kMaxPoints]);
   }
+  const PointKind& kind = kPointKinds[point];
+  int64_t numerator =
+      (kind.low +
+       static_cast<int64_t>(hash % static_cast<uint64_t>(kind.spread))) |
+      1;
+  const bool negative = kind.sign == PointKind::kNegative ||
+                        (kind.sign == PointKind::kMixed && (index + point) % 2);
+  if (kind.sign == PointKind::kInteger) numerator &= ~(kOne - 1);
+  if (negative) numerator = -numerator;
   Rational value(numerator);
-  const Rational scale(65536);
+  const Rational scale(kOne);
   fmpq_div(value.get(), value.get(), scale.get());
   return value;
 }
@@ -63,9 +90,10 @@ Rational PointValue(const std::string& name, int point, bool integers) {
 Bindings PointFor(const Arena& arena, const std::vector<int32_t>& names,
                   int point, bool integers) {
   Bindings bindings;
-  for (const int32_t name : names) {
-    bindings.emplace_back(name,
-                          PointValue(arena.NameOf(name), point, integers));
+  for (size_t k = 0; k < names.size(); ++k) {
+    bindings.emplace_back(
+        names[k], PointValue(arena.NameOf(names[k]), static_cast<int>(k), point,
+                             integers));
   }
   return bindings;
 }
@@ -169,8 +197,9 @@ Outcome SameAtPoints(const Arena& arena, Id a, Id b,
           ? Field::kComplex
           : Field::kReal;
   int valid = 0;
-  // Eight points, or more if they are outside of a domain.
-  for (int point = 0; point < kMaxPoints && (point < 8 || valid < kMinPoints);
+  // More points if some are outside of a domain.
+  for (int point = 0; point < kMaxPoints &&
+                      (point < kAllPoints || integers || valid < kMinPoints);
        ++point) {
     const Bindings bindings = PointFor(arena, names, point, integers);
     const Ball x = BallValue(arena, a, bindings, field, kFirstBits, budget);
@@ -261,10 +290,13 @@ Outcome SameUpToFactor(const Arena& arena, Id a, Id b, bool positive,
   std::vector<int32_t> names;
   CollectSymbols(arena, a, &names);
   CollectSymbols(arena, b, &names);
+  // 1 = 2 says nothing.
+  if (names.empty()) return Outcome::kDifferent;
   // The factor at one point after another.
   std::optional<Ball> factor;
   int valid = 0;
-  for (int point = 0; point < kMaxPoints && (point < 8 || valid < kMinPoints);
+  for (int point = 0;
+       point < kMaxPoints && (point < kAllPoints || valid < kMinPoints);
        ++point) {
     const Bindings bindings = PointFor(arena, names, point, false);
     const Ball x =
@@ -287,10 +319,32 @@ Outcome SameUpToFactor(const Arena& arena, Id a, Id b, bool positive,
     }
     factor = std::move(ratio);
     ++valid;
-    if (names.empty()) return Outcome::kSame;
   }
   if (!factor.has_value()) return Outcome::kDifferent;  // 0 = 0
   return valid >= kMinPoints ? Outcome::kSame : Outcome::kUndecided;
+}
+
+bool HasValue(const Arena& arena, Id id, Budget* budget) {
+  if (ExactValue(arena, id, budget).has_value()) return true;
+  std::vector<int32_t> names;
+  CollectSymbols(arena, id, &names);
+  if (names.empty()) {
+    return BallValue(arena, id, {}, Field::kComplex, kFirstBits, budget)
+        .is_finite();
+  }
+  const Field field =
+      arena.Contains(id, Op::kImaginary) ? Field::kComplex : Field::kReal;
+  for (const bool integers : {false, true}) {
+    if (integers && !IsOfIntegers(arena, id)) break;
+    for (int point = 0; point < kMaxPoints; ++point) {
+      const Bindings bindings = PointFor(arena, names, point, integers);
+      if (BallValue(arena, id, bindings, field, kFirstBits, budget)
+              .is_finite()) {
+        return true;
+      }
+    }
+  }
+  return false;
 }
 
 std::optional<int> SignOf(const Arena& arena, Id id, Budget* budget) {

@@ -44,6 +44,10 @@ Outcome SameScalar(const Arena& arena, Id a, Id b, Budget* budget);
 Outcome SameUpToFactor(const Arena& arena, Id a, Id b, bool positive,
                        Budget* budget);
 
+// True if it has a value: of a constant a finite one, of a function a real one
+// at some of the points (a complex one if i is in it).
+bool HasValue(const Arena& arena, Id id, Budget* budget);
+
 // -1, 0 or 1 if `id` is a real number with that sign.
 std::optional<int> SignOf(const Arena& arena, Id id, Budget* budget);
 

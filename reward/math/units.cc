@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "reward/math/plain_text.h"
 
 namespace ponder::math {
 namespace {
@@ -42,6 +43,7 @@ const Table& Units() {
       {"km", {"length", 1, 1000, 1}},
       {"kilometer", {"length", 1, 1000, 1}},
       {"kilometre", {"length", 1, 1000, 1}},
+      {"in", {"length", 1, 254, 10000}},
       {"inch", {"length", 1, 254, 10000}},
       {"inches", {"length", 1, 254, 10000}},
       {"ft", {"length", 1, 3048, 10000}},
@@ -175,6 +177,43 @@ bool IsUnitWord(absl::string_view word) {
          word == "kmh";
 }
 
+bool MayBeUnit(absl::string_view words) {
+  if (ParseUnit(words).known) return true;
+  // Units of other languages.
+  static constexpr absl::string_view kForeign[] = {
+      "\xe5\x85\x83",
+      "\xe4\xb8\xaa",
+      "\xe4\xba\xba",
+      "\xe7\xb1\xb3",
+      "\xe5\x8e\x98\xe7\xb1\xb3",
+      "\xe5\x8d\x83\xe7\xb1\xb3",
+      "\xe5\xba\xa6",
+      "\xe5\xb2\x81",
+      "\xe5\xa4\xa9",
+      "\xe5\xb0\x8f\xe6\x97\xb6",
+      "\xe5\x88\x86\xe9\x92\x9f",
+      "\xe7\xa7\x8d",
+      "\xe6\xac\xa1",
+      "\xe5\x8f\xaa",
+      "\xe6\x9c\xac",
+      "\xe5\xbc\xa0",
+      "\xd1\x81\xd0\xbc",
+      "\xd0\xba\xd0\xbc",
+      "\xd0\xbc",
+      "\xd1\x80\xd1\x83\xd0\xb1\xd0\xbb\xd0\xb5\xd0\xb9"};
+  for (const absl::string_view unit : kForeign) {
+    if (words == unit) return true;
+  }
+  int count = 1;
+  for (const char c : words) {
+    if (c == ' ') ++count;
+    const bool letter = absl::ascii_isalpha(static_cast<unsigned char>(c));
+    if (!letter && c != ' ' && c != '-') return false;
+  }
+  const bool vowel = words.find_first_of("aeiouAEIOU") != words.npos;
+  return count <= 4 && vowel && !DeniesOrHedges(words);
+}
+
 Unit ParseUnit(absl::string_view text) {
   if (text == "mph") return ParseUnit("mi/h");
   if (text == "kph" || text == "kmh") return ParseUnit("km/h");
@@ -188,6 +227,11 @@ Unit ParseUnit(absl::string_view text) {
   size_t i = 0;
   while (i < text.size() && known) {
     const char c = text[i];
+    // "sq. in."
+    if (c == '.') {
+      ++i;
+      continue;
+    }
     if (c == '/') {
       sign = -1;
       ++i;

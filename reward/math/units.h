@@ -13,6 +13,11 @@ namespace ponder::math {
 // True for a symbol or name of a known unit: cm, kg, miles, euros.
 bool IsUnitWord(absl::string_view word);
 
+// True for a known unit, and for a few plain words that can be what is counted
+// ("apples", "pieces of fruit"). False where words could take the number back
+// or change it.
+bool MayBeUnit(absl::string_view words);
+
 struct Unit {
   // What it measures: "length", "length2", "length*time-1", "usd"; of words
   // that are no known unit the words themselves, without a plural's s.

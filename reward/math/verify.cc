@@ -38,23 +38,23 @@ std::optional<Extraction> FindAnswer(absl::string_view text,
   return std::nullopt;
 }
 
-std::string FindGold(absl::string_view gold, const MathOptions& options) {
+Extraction FindGold(absl::string_view gold, const MathOptions& options) {
   switch (options.find_gold) {
     case Find::kDeclared:
-      return math::GoldAnswer(gold);
+      return {math::GoldAnswer(gold), "gold"};
     case Find::kWhole:
-      return std::string(absl::StripAsciiWhitespace(gold));
+      return {std::string(absl::StripAsciiWhitespace(gold)), "gold"};
     case Find::kAny:
     case Find::kChoice:
       break;
   }
   std::optional<Extraction> found =
       FindAnswer(gold, math::AnswerFinder(gold), options.find_gold, options);
-  return found.has_value() ? std::move(found->text)
-                           : std::string(absl::StripAsciiWhitespace(gold));
+  if (found.has_value()) return *std::move(found);
+  return {std::string(absl::StripAsciiWhitespace(gold)), "gold"};
 }
 
-Comparison Compare(absl::string_view gold, const Extraction& answer,
+Comparison Compare(const Extraction& gold, const Extraction& answer,
                    const MathOptions& options, math::Budget* budget) {
   if (math::HasInvisibleCharacters(
           absl::string_view(answer.text).substr(0, math::kMaxAnswerBytes))) {
@@ -66,7 +66,9 @@ Comparison Compare(absl::string_view gold, const Extraction& answer,
   compare.float_rounding = options.float_rounding;
   compare.any_variable_names = options.any_variable_names;
   compare.explain = options.explain;
-  return math::CompareAnswers(gold, answer.text, compare, budget);
+  compare.plain_gold = gold.plain;
+  compare.plain_answer = answer.plain;
+  return math::CompareAnswers(gold.text, answer.text, compare, budget);
 }
 
 std::string Reason(const Extraction& answer, const Comparison& comparison) {
@@ -95,7 +97,8 @@ std::string Reason(const Extraction& answer, const Comparison& comparison) {
 MathResult VerifyMath(absl::string_view gold, absl::string_view response,
                       const MathOptions& options) {
   MathResult result;
-  const std::string wanted = FindGold(gold, options);
+  const Extraction gold_answer = FindGold(gold, options);
+  const std::string& wanted = gold_answer.text;
   if (options.explain) result.gold = wanted;
   if (wanted.empty()) {
     result.verdict = MathVerdict::kUnscorable;
@@ -124,7 +127,7 @@ MathResult VerifyMath(absl::string_view gold, absl::string_view response,
   std::optional<Extraction> extraction =
       FindAnswer(answer, finder, options.find, options);
   if (extraction.has_value()) {
-    comparison = Compare(wanted, *extraction, options, &budget);
+    comparison = Compare(gold_answer, *extraction, options, &budget);
     result.reason = Reason(*extraction, *comparison);
     result.flexible_correct = comparison->match == Match::kSame;
     if (open_thought) {
@@ -144,7 +147,7 @@ MathResult VerifyMath(absl::string_view gold, absl::string_view response,
     std::optional<Extraction> loose = finder.Any(options.extract);
     if (loose.has_value() &&
         (!extraction.has_value() || loose->text != extraction->text)) {
-      const Comparison second = Compare(wanted, *loose, options, &budget);
+      const Comparison second = Compare(gold_answer, *loose, options, &budget);
       result.flexible_correct = second.match == Match::kSame;
       if (!extraction.has_value()) {
         comparison = second;
