@@ -12,12 +12,13 @@ constexpr absl::string_view kOpen = "<think>";
 constexpr absl::string_view kClose = "</think>";
 constexpr size_t kMaxTokenBytes = 48;
 
-// Takes "<|...|>" off the end of `text`.
-bool ConsumeBarredToken(absl::string_view* text) {
-  if (!absl::EndsWith(*text, "|>")) return false;
+// Takes "<|...|>" and the like off the end of `text`.
+bool ConsumeBarredToken(absl::string_view* text, absl::string_view open,
+                        absl::string_view close) {
+  if (!absl::EndsWith(*text, close)) return false;
   const size_t from =
       text->size() > kMaxTokenBytes ? text->size() - kMaxTokenBytes : 0;
-  const size_t start = text->substr(from).rfind("<|");
+  const size_t start = text->substr(from).rfind(open);
   if (start == absl::string_view::npos) return false;
   *text = text->substr(0, from + start);
   return true;
@@ -30,7 +31,10 @@ absl::string_view StripSpecialTokens(absl::string_view text) {
     text = absl::StripTrailingAsciiWhitespace(text);
     if (absl::ConsumeSuffix(&text, "</s>") ||
         absl::ConsumeSuffix(&text, "<eos>") ||
-        absl::ConsumeSuffix(&text, "<pad>") || ConsumeBarredToken(&text)) {
+        absl::ConsumeSuffix(&text, "<pad>") ||
+        absl::ConsumeSuffix(&text, "<end_of_turn>") ||
+        ConsumeBarredToken(&text, "<|", "|>") ||
+        ConsumeBarredToken(&text, "<\xef\xbd\x9c", "\xef\xbd\x9c>")) {
       continue;
     }
     return text;

@@ -486,10 +486,13 @@ class Evaluator {
         }
         break;
       case Function::kFloor:
-        acb_real_floor(r, a, analytic_, prec_);
-        break;
       case Function::kCeil:
-        acb_real_ceil(r, a, analytic_, prec_);
+        if (!analytic_ && NearestInteger(x[0], &result)) break;
+        if (function == Function::kFloor) {
+          acb_real_floor(r, a, analytic_, prec_);
+        } else {
+          acb_real_ceil(r, a, analytic_, prec_);
+        }
         break;
       case Function::kSign:
         acb_real_sgn(r, a, analytic_, prec_);
@@ -554,6 +557,25 @@ class Evaluator {
         return Undefined();
     }
     return result;
+  }
+
+  // Sets *result to the integer that x is as far as can be told, which is how
+  // numbers are found equal: log_2 8 is 3.
+  static bool NearestInteger(const Ball& x, Ball* result) {
+    constexpr int64_t kBits = 100;
+    if (!arb_is_zero(x.im()) ||
+        arf_cmpabs_2exp_si(arb_midref(x.re()), 200) > 0 ||
+        mag_cmp_2exp_si(arb_radref(x.re()), -kBits) > 0 ||
+        mag_is_zero(arb_radref(x.re()))) {
+      return false;
+    }
+    fmpz_t nearest;
+    fmpz_init(nearest);
+    arf_get_fmpz(nearest, arb_midref(x.re()), ARF_RND_NEAR);
+    const bool is_integer = arb_contains_fmpz(x.re(), nearest);
+    if (is_integer) arb_set_fmpz(result->re(), nearest);
+    fmpz_clear(nearest);
+    return is_integer;
   }
 
   // The cost of gamma grows with its argument.

@@ -132,7 +132,14 @@ class Comparer {
       if (matrix != kNoId) return matrix;
     }
     if (a_.Is(id, Op::kMember)) return id;
-    if (a_.Is(id, Op::kRelation)) return id;
+    if (a_.Is(id, Op::kRelation)) {
+      // \pi \approx 3.14 says pi, if it is about that.
+      const bool constants =
+          (a_.node(id).flag & kApproximate) != 0 && !HasSymbols(id);
+      return constants && IsAbout(a_.child(id, 0), a_.child(id, 1))
+                 ? a_.child(id, 0)
+                 : id;
+    }
     if (!IsCollection(a_.op(id)) && a_.Contains(id, Op::kPlusMinus)) {
       std::vector<Id> all;
       Alternatives(id, &all);
@@ -279,6 +286,24 @@ class Comparer {
       parts.push_back(Replace(a_.child(id, k), old, replacement));
     }
     return a_.Make(node.op, parts, node.value, node.flag);
+  }
+
+  // Two numbers that differ by less than a hundredth.
+  bool IsAbout(Id exact, Id rounded) {
+    for (Id* side : {&exact, &rounded}) {
+      if (a_.Is(*side, Op::kUnit) || a_.Is(*side, Op::kDegree) ||
+          a_.Is(*side, Op::kPercent)) {
+        *side = a_.child(*side, 0);
+      }
+      if (IsCollection(a_.op(*side))) return false;
+    }
+    const Id difference = a_.Make(
+        Op::kMul,
+        {a_.MakeNumber(100), a_.Make(Op::kAdd, {exact, a_.MakeNeg(rounded)})});
+    const Id margin = a_.Make(
+        Op::kAdd, {a_.MakeFunction(Function::kAbs, {exact}),
+                   a_.MakeNeg(a_.MakeFunction(Function::kAbs, {difference}))});
+    return SignOf(a_, margin, &budget_) == 1;
   }
 
   // Sets in a list that come from \pm become items of the list.
@@ -479,6 +504,15 @@ class Comparer {
     const Op g = a_.op(gold);
     const Op a = a_.op(answer);
     if (g == Op::kMember || a == Op::kMember) return SameMembers(gold, answer);
+    // (x, y) = (1, 2) against y = 2, x = 1 and against (y, x) = (2, 1)
+    const auto names_values = [&](Id id) {
+      return IsTupleAssignment(id) ||
+             (a_.Is(id, Op::kList) && AllAssignments(id));
+    };
+    if ((IsTupleAssignment(gold) || IsTupleAssignment(answer)) &&
+        names_values(gold) && names_values(answer)) {
+      return SameUnorderedItems(Separated(gold), Separated(answer));
+    }
     if (g == Op::kRelation && a == Op::kRelation) {
       return SameRelations(gold, answer);
     }
@@ -576,7 +610,8 @@ class Comparer {
       return Outcome::kDifferent;
     }
     if (named && SameNames(gold_left, answer_left)) {
-      const Outcome values = Same(gold_right, answer_right);
+      const Outcome values = Same(
+          gold_right, WithVariableOf(gold_left, answer_left, answer_right));
       if (values == Outcome::kSame || IsCollection(a_.op(gold_right)) ||
           IsCollection(a_.op(answer_right))) {
         return values;
@@ -593,11 +628,38 @@ class Comparer {
     return SameUpToFactor(a_, f, h, /*positive=*/false, &budget_);
   }
 
+  // Of f(x) = ... and f(t) = ... the right side of the second with x.
+  Id WithVariableOf(Id gold_left, Id answer_left, Id answer_right) {
+    for (const Id left : {gold_left, answer_left}) {
+      if (!a_.Is(left, Op::kApply) || a_.node(left).count != 1 ||
+          !a_.Is(a_.child(left, 0), Op::kSymbol)) {
+        return answer_right;
+      }
+    }
+    return a_.Substitute(answer_right, a_.node(a_.child(answer_left, 0)).value,
+                         a_.child(gold_left, 0));
+  }
+
   // The same, or the same number written otherwise: 42_{10} = 52_8.
   bool SameNumber(Id a, Id b) {
     return Same(a, b) == Outcome::kSame ||
            (!IsCollection(a_.op(a)) && !IsCollection(a_.op(b)) &&
             SameScalar(a_, a, b, &budget_) == Outcome::kSame);
+  }
+
+  // The left side of an equation in one variable, without sin, log or the like.
+  bool IsUnsolved(Id id) const {
+    std::vector<int32_t> names;
+    CollectSymbols(a_, id, &names);
+    if (names.size() != 1 || a_.Contains(id, Op::kApply)) return false;
+    return !HasFunction(id);
+  }
+
+  bool HasFunction(Id id) const {
+    if (a_.Is(id, Op::kFunction) && !a_.Is(id, Function::kAbs)) return true;
+    const absl::Span<const Id> parts = a_.children(id);
+    return std::any_of(parts.begin(), parts.end(),
+                       [&](Id part) { return HasFunction(part); });
   }
 
   // Of x = 5 + 6 = 11 some number in the middle is the last, if there are any.
@@ -627,10 +689,13 @@ class Comparer {
              a_.Is(a_.child(id, 0), Op::kSymbol);
     };
     if ((is_y(a) && is_function(b)) || (is_function(a) && is_y(b))) return true;
+    if (!a_.Is(a, Op::kApply) || !a_.Is(b, Op::kApply) ||
+        a_.node(a).value != a_.node(b).value ||
+        a_.node(a).count != a_.node(b).count) {
+      return false;
+    }
     // W(n) and W(x) name the same function in two variables.
-    return a_.Is(a, Op::kApply) && a_.Is(b, Op::kApply) &&
-           a_.node(a).value == a_.node(b).value &&
-           a_.node(a).count == a_.node(b).count &&
+    return (is_function(a) && is_function(b)) ||
            Same(a_.child(a, 0), a_.child(b, 0)) == Outcome::kSame;
   }
 
@@ -740,8 +805,10 @@ class Comparer {
       if (a_.node(relation).count == 2 && IsName(value) && !HasSymbols(first)) {
         return Ordered(first, other, gold_is_relation);
       }
-      // Of an answer m + n = 5 says 5; x - 5 = 0 says nothing of the kind.
-      if (!gold_is_relation && HasSymbols(first) && !HasSymbols(value)) {
+      // Of an answer m + n = 5 and \sin A = 1/2 say what they say; x^2 = 5 is
+      // not solved yet.
+      if (!gold_is_relation && HasSymbols(first) && !HasSymbols(value) &&
+          !IsUnsolved(first)) {
         const std::optional<int> sign = SignOf(a_, value, &budget_);
         if (sign.has_value() && *sign == 0) return Outcome::kDifferent;
         return Same(other, value);
@@ -811,7 +878,21 @@ class Comparer {
     return commutes && same_parts(1, 0) ? Outcome::kSame : Outcome::kDifferent;
   }
 
+  // \{\pm 1\} as \{1, -1\}, wherever it stands.
+  Id WithSplicedSets(Id id) {
+    if (a_.Is(id, Op::kSet)) return Spliced(id);
+    const Node node = a_.node(id);
+    if (node.op != Op::kUnion && node.op != Op::kIntersection &&
+        node.op != Op::kSetMinus) {
+      return id;
+    }
+    const Id left = WithSplicedSets(a_.child(id, 0));
+    const Id right = WithSplicedSets(a_.child(id, 1));
+    return a_.Make(node.op, {left, right});
+  }
+
   std::optional<RealSet> SetOrSolutions(Id id) {
+    id = WithSplicedSets(id);
     if (a_.Is(id, Op::kRelation)) return SolutionsOf(&a_, id, &budget_);
     if (a_.Is(id, Op::kList)) {
       const Op first = a_.op(a_.child(id, 0));
@@ -895,8 +976,12 @@ class Comparer {
   // P(1, 2) is the point (1, 2).
   Id AsPoint(Id id) {
     if (!a_.Is(id, Op::kApply) || a_.node(id).count < 2) return id;
+    // Also A'.
     const std::string& name = a_.name(id);
-    if (name.size() != 1 || name[0] < 'A' || name[0] > 'Z') return id;
+    if (name[0] < 'A' || name[0] > 'Z' ||
+        name.find_first_not_of("'", 1) != std::string::npos) {
+      return id;
+    }
     return a_.Make(Op::kTuple, a_.children(id));
   }
 
@@ -1014,6 +1099,26 @@ class Comparer {
     return true;
   }
 
+  bool IsTupleAssignment(Id id) const {
+    return a_.Is(id, Op::kRelation) && IsAssignment(id) &&
+           a_.Is(a_.child(id, 0), Op::kTuple) &&
+           a_.Is(LastSide(id), Op::kTuple) &&
+           a_.node(a_.child(id, 0)).count == a_.node(LastSide(id)).count;
+  }
+
+  // (x, y) = (1, 2) as x = 1, y = 2; other things as they are.
+  Id Separated(Id id) {
+    if (!IsTupleAssignment(id)) return id;
+    const Id names = a_.child(id, 0);
+    const Id values = LastSide(id);
+    std::vector<Id> items;
+    for (int k = 0; k < a_.node(names).count; ++k) {
+      items.push_back(
+          a_.Make(Op::kRelation, {a_.child(names, k), a_.child(values, k)}));
+    }
+    return a_.Make(Op::kList, items);
+  }
+
   // All items are values of the same thing.
   bool OneName(Id list) {
     const Id first = a_.child(a_.child(list, 0), 0);
@@ -1093,6 +1198,13 @@ class Comparer {
       x = WithoutRepeats(std::move(x));
       y = WithoutRepeats(std::move(y));
       if (x.size() != y.size()) return Outcome::kDifferent;
+    }
+    // 1, 2, ... is not 1, ..., 2
+    const auto is_ellipsis = [&](Id item) {
+      return a_.Is(item, Op::kEllipsis);
+    };
+    if (std::any_of(x.begin(), x.end(), is_ellipsis)) {
+      return SameInOrder(gold, answer);
     }
     bool undecided = false;
     std::vector<bool> taken(y.size(), false);
@@ -1352,11 +1464,20 @@ Choice ChoiceOf(absl::string_view normal_text) {
   // What it says is one thing, and no second choice.
   const absl::string_view rest = text.substr(2);
   const std::string lower = absl::AsciiStrToLower(rest);
-  const bool another = rest.size() == 1 && rest[0] >= 'A' && rest[0] <= 'F';
+  bool another = false;  // A letter by itself, or no plain text.
+  for (size_t k = 0; k < rest.size(); ++k) {
+    const auto is_letter = [&](size_t i) {
+      return i < rest.size() && absl::ascii_isalpha(rest[i]);
+    };
+    another |= rest[k] >= 'A' && rest[k] <= 'F' && !is_letter(k + 1) &&
+               (k == 0 || !is_letter(k - 1) || rest[k - 1] == 'o');
+    another |= !absl::ascii_isascii(rest[k]) || rest[k] == '\'';
+  }
   if (another || absl::StrContains(rest, "(") || absl::StrContains(rest, ",") ||
       absl::StrContains(rest, ";") || absl::StrContains(lower, "or") ||
       absl::StrContains(lower, "and") || absl::StrContains(lower, "not") ||
-      absl::StrContains(lower, "wrong") || DeniesOrHedges(rest)) {
+      absl::StrContains(lower, "wrong") || absl::StrContains(lower, "vs") ||
+      absl::StrContains(lower, "maybe") || DeniesOrHedges(rest)) {
     return choice;
   }
   choice.letter = text.substr(0, 1);

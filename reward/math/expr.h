@@ -62,12 +62,14 @@ enum class Op : uint8_t {
 
 enum Flag : uint8_t {
   kDecimal = 1,        // kNumber: written with a decimal point.
+  kInWords = 2,        // kNumber: written as a word.
   kOpenClosed = 2,     // kTuple: [
   kCloseClosed = 4,    // kTuple: ]
   kOpenReal = 8,       // kTuple: ]a, b[ can only be an interval.
   kAutoNumber = 16,    // kNumber: a literal without a point.
   kAlternatives = 32,  // kList: with "or".
   kConjunction = 64,   // kList: with "and".
+  kApproximate = 128,  // kRelation: \approx.
 };
 
 enum class Relation : uint8_t { kEq, kNe, kLt, kLe, kGt, kGe };

@@ -14,6 +14,7 @@
 #include "reward/math/expr.h"
 #include "reward/math/limits.h"
 #include "reward/math/parser.h"
+#include "reward/math/units.h"
 #include "reward/text_search.h"
 
 namespace ponder::math {
@@ -38,8 +39,20 @@ bool IsConnector(absl::string_view text) {
   if (text.size() > 40 || absl::StrContains(text, "\n\n")) return false;
   for (size_t i = 0; i < text.size();) {
     const char c = text[i];
-    if (c == '?' || c == '!' ||
-        (c == '.' && i + 1 < text.size() && text[i + 1] != '\\')) {
+    // "y_1 =" names the next one; "+" and a bare "=" calculate.
+    if (c == '=') {
+      size_t k = i;
+      while (k > 0 && text[k - 1] == ' ') --k;
+      const char before = k > 0 ? text[k - 1] : ' ';
+      if (!IsWordCharacter(before) && before != '}' && before != ')') {
+        return false;
+      }
+    }
+    if ((c == '+' || c == '*' || c == '/') &&
+        text.find_first_of("=abcdefghijklmnopqrstuvwxyz") != kNone) {
+      return false;
+    }
+    if (c == '!' || (c == '.' && i + 1 < text.size() && text[i + 1] != '\\')) {
       // "\!" is a space.
       if (!(c == '!' && i > 0 && text[i - 1] == '\\')) return false;
     }
@@ -52,10 +65,12 @@ bool IsConnector(absl::string_view text) {
     const absl::string_view word = text.substr(i, end - i);
     const bool command = i > 0 && text[i - 1] == '\\';
     static constexpr absl::string_view kWords[] = {
-        "and",  "or",   "for",   "part", "respectively", "with",
-        "text", "quad", "qquad", "mbox", "textbf",       "also",
-        "case", "the",  "other", "then", "und",          "oder",
-        "et",   "ou",   "y",     "o"};
+        "and",      "or",     "for",   "part",     "respectively", "with",
+        "text",     "quad",   "qquad", "mbox",     "textbf",       "also",
+        "case",     "the",    "other", "then",     "und",          "oder",
+        "et",       "ou",     "y",     "o",        "maybe",        "perhaps",
+        "possibly", "either", "root",  "solution", "value",        "is",
+        "one",      "second", "first"};
     const bool known = std::find(std::begin(kWords), std::end(kWords), word) !=
                        std::end(kWords);
     if (!known && (command || word.size() > 1)) return false;
@@ -79,12 +94,68 @@ std::string WithPercent(absl::string_view content, absl::string_view behind) {
   return absl::StrCat(content, percent && !has ? "\\%" : "");
 }
 
+// What is printed right before and behind a box belongs to it: -\boxed{5},
+// \boxed{5}^2, \boxed{5}\text{ m}, "\boxed{5} is not the answer".
+std::string WithNeighbours(const Box& box, absl::string_view text) {
+  std::string content = WithPercent(box.content, text.substr(box.end));
+  absl::string_view before = text.substr(0, box.begin);
+  const absl::string_view behind = text.substr(box.end, 64);
+  while (absl::ConsumeSuffix(&before, "$") ||
+         absl::ConsumeSuffix(&before, " ") ||
+         absl::ConsumeSuffix(&before, "\\(")) {
+  }
+  if (absl::EndsWith(before, "\\ne") || absl::EndsWith(before, "\\neq") ||
+      absl::EndsWith(before, " not")) {
+    return absl::StrCat("\\ne ", content);
+  }
+  if (absl::EndsWith(before, "-")) {
+    before = Strip(before.substr(0, before.size() - 1));
+    const char last = before.empty() ? ' ' : before.back();
+    // A sign, not a difference or a dash.
+    if (before.empty() || last == '=' || last == '(' || last == '$' ||
+        last == ':' || last == ',') {
+      content = absl::StrCat("-(", content, ")");
+    }
+  }
+  if (!behind.empty() && (IsDigit(behind[0]) || behind[0] == '^' ||
+                          behind[0] == '_' || behind[0] == '!')) {
+    size_t end = 1;
+    while (end < behind.size() && behind[end] != ' ' && behind[end] != '$' &&
+           behind[end] != '\n' && behind[end] != '.' && behind[end] != ',') {
+      ++end;
+    }
+    return behind[0] == '!' && end == 1
+               ? content
+               : absl::StrCat("(", content, ")", behind.substr(0, end));
+  }
+  for (const absl::string_view command :
+       {"\\text{", "\\mathrm{", "\\,\\text{", "\\ \\text{", "~\\text{"}) {
+    if (!absl::StartsWith(behind, command)) continue;
+    const size_t close = behind.find('}');
+    const absl::string_view unit = Strip(behind.substr(
+        command.size(), close == kNone ? 0 : close - command.size()));
+    if (close != kNone && ParseUnit(unit).known) {
+      absl::StrAppend(&content, behind.substr(0, close + 1));
+      if (absl::StartsWith(behind.substr(close + 1), "^2") ||
+          absl::StartsWith(behind.substr(close + 1), "^3")) {
+        absl::StrAppend(&content, behind.substr(close + 1, 2));
+      }
+    }
+  }
+  for (const absl::string_view denial :
+       {" is not ", " is wrong", " is incorrect", " isn't "}) {
+    if (absl::StartsWith(absl::StripPrefix(behind, "$"), denial)) {
+      return absl::StrCat("\\ne ", content);
+    }
+  }
+  return content;
+}
+
 // The last box with those that belong to it.
 std::optional<Extraction> FromBoxes(absl::string_view text,
                                     std::optional<Box> box) {
   if (!box.has_value()) return std::nullopt;
-  std::vector<std::string> parts = {
-      WithPercent(box->content, text.substr(box->end))};
+  std::vector<std::string> parts = {WithNeighbours(*box, text)};
   size_t begin = box->begin;
   for (int i = 1; i < kMaxJoined; ++i) {
     // A joined box ends at most a connector before this one.
@@ -99,7 +170,7 @@ std::optional<Extraction> FromBoxes(absl::string_view text,
         !IsConnector(text.substr(box->end, begin - box->end))) {
       break;
     }
-    parts.push_back(WithPercent(box->content, text.substr(box->end)));
+    parts.push_back(WithNeighbours(*box, text));
     begin = box->begin;
   }
   std::reverse(parts.begin(), parts.end());
@@ -118,6 +189,19 @@ absl::string_view FirstLine(absl::string_view text) {
 // What stands behind the "####" at `hashes`.
 absl::string_view AfterHashes(absl::string_view text, size_t hashes) {
   return Strip(FirstLine(text.substr(hashes + 4)));
+}
+
+// "#### Step 1" is no answer.
+bool IsHeading(absl::string_view line) {
+  line = line.substr(0, 100);
+  for (const absl::string_view word :
+       {"step", "part", "case", "solution", "final", "summary", "conclusion",
+        "answer", "method", "verification", "explanation"}) {
+    if (absl::StartsWithIgnoreCase(line, word)) {
+      return !absl::StartsWithIgnoreCase(line, "answer:");
+    }
+  }
+  return line.empty();
 }
 
 // A sentence ends at a full stop that no digit follows.
@@ -293,17 +377,20 @@ std::optional<Extraction> FromFormulas(absl::string_view text,
 struct Stem {
   absl::string_view text;
   size_t rare;
-  absl::string_view endings[8];
+  absl::string_view endings[12];
 };
 
 constexpr Stem kStems[] = {
-    {"answer", 3, {" is", ":", " :", " =", "**:", ":**", "s are", " would be"}},
-    {"antwort", 3, {" ist", " lautet", ":"}},     // de
-    {"r\xc3\xa9ponse", 3, {" est", " :", ":"}},   // fr
-    {"respuesta", 3, {" es", ":", " final es"}},  // es
-    {"resposta", 3, {" \xc3\xa9", ":"}},          // pt
-    {"risposta", 3, {" \xc3\xa8", ":"}},          // it
-    {"\xe7\xad\x94\xe6\xa1\x88",                  // zh
+    {"answer",
+     3,
+     {" is", ":", " :", " =", "**:", ":**", "s are", " would be", " should be",
+      " must be", "\n", "**\n"}},
+    {"antwort", 3, {" ist", " lautet", ":"}},                   // de
+    {"r\xc3\xa9ponse", 3, {" est", " finale est", " :", ":"}},  // fr
+    {"respuesta", 3, {" es", ":", " final es"}},                // es
+    {"resposta", 3, {" \xc3\xa9", ":"}},                        // pt
+    {"risposta", 3, {" \xc3\xa8", ":"}},                        // it
+    {"\xe7\xad\x94\xe6\xa1\x88",                                // zh
      0,
      {"\xe6\x98\xaf", "\xe4\xb8\xba", "\xef\xbc\x9a", ":"}},
     {"\xe7\xad\x94\xe3\x81\x88", 0, {"\xe3\x81\xaf", ":"}},           // ja
@@ -352,17 +439,27 @@ constexpr LookTable kLookTable;
 
 // What is declared behind a phrase. Empty if nothing is.
 std::string Declaration(absl::string_view rest) {
+  bool new_line = false;
   while (!rest.empty()) {
-    if (absl::StrContains(":* \n=\"'", rest.substr(0, 1))) {
+    if (absl::StrContains(":* \n=\"'`_}", rest.substr(0, 1))) {
+      new_line |= rest[0] == '\n';
       rest.remove_prefix(1);
-    } else if (absl::StartsWith(rest, "\xef\xbc\x9a")) {
-      rest.remove_prefix(3);
-    } else if (absl::ConsumePrefix(&rest, "is ") ||
-               absl::ConsumePrefix(&rest, "that ")) {
       continue;
-    } else {
-      break;
     }
+    // The dash of a list is no minus.
+    if ((new_line && absl::ConsumePrefix(&rest, "- ")) ||
+        absl::ConsumePrefix(&rest, "\xe2\x80\x94 ") ||
+        absl::ConsumePrefix(&rest, "\xef\xbc\x9a")) {
+      continue;
+    }
+    bool filler = false;
+    for (const absl::string_view word :
+         {"is ", "that ", "therefore ", "simply ", "clearly ", "just ",
+          "exactly ", "approximately ", "about ", "indeed ", "thus ",
+          "equal to ", "then ", "... "}) {
+      filler = filler || absl::ConsumePrefix(&rest, word);
+    }
+    if (!filler) break;
   }
   constexpr size_t kMaxDeclaration = 2 * kMaxAnswerBytes;
   rest = rest.substr(0, kMaxDeclaration);
@@ -392,10 +489,27 @@ std::string Declaration(absl::string_view rest) {
     return absl::StrJoin(parts, ", ");
   }
   absl::string_view sentence = Strip(FirstSentence(rest));
-  while (absl::ConsumeSuffix(&sentence, "*") ||
-         absl::ConsumeSuffix(&sentence, "\"")) {
+  // A box that is never closed declares nothing.
+  if (absl::StrContains(sentence, "\\boxed")) return "";
+  for (bool more = true; more;) {
+    more = false;
+    for (const absl::string_view mark : {"*", "\"", "'", "`", "_", "$", "!"}) {
+      // "5!" at the end of a sentence is 5.
+      more = absl::ConsumeSuffix(&sentence, mark) || more;
+    }
+    sentence = Strip(sentence);
   }
-  return std::string(Strip(sentence));
+  if (absl::StartsWith(sentence, "$") == false &&
+      absl::StrContains(sentence, "$")) {
+    absl::ConsumePrefix(&sentence, "$");
+  }
+  // "5 because 2 + 3 = 5"
+  for (const absl::string_view reason :
+       {" because", ", because", " since", ", since", ", as ", ", which"}) {
+    const size_t at = sentence.find(reason);
+    if (at != kNone) sentence = Strip(sentence.substr(0, at));
+  }
+  return std::string(sentence);
 }
 
 // --- Numbers ----------------------------------------------------------------
@@ -502,6 +616,23 @@ absl::string_view InSquareBrackets(absl::string_view text) {
 
 }  // namespace
 
+namespace {
+
+// "The answer is 5" in a box or a tag.
+std::string Unwrapped(absl::string_view text) {
+  if (text.size() <= kMaxAnswerBytes && !IsMathematics(text)) {
+    const size_t phrase = AnswerFinder(text).phrase_end();
+    if (phrase != kNone) {
+      const absl::string_view whole = Strip(text);
+      std::string declared = Declaration(whole.substr(phrase));
+      if (!declared.empty()) return declared;
+    }
+  }
+  return std::string(text);
+}
+
+}  // namespace
+
 AnswerFinder::AnswerFinder(absl::string_view text)
     : text_(absl::StripAsciiWhitespace(text)) {
   constexpr int kMaxOpenBoxes = 16;
@@ -526,7 +657,8 @@ AnswerFinder::AnswerFinder(absl::string_view text)
         }
         break;
       case Look::kHash:
-        if (hashes_ == kNone && absl::StartsWith(text_.substr(i), "####")) {
+        if (hashes_ == kNone && absl::StartsWith(text_.substr(i), "####") &&
+            !IsHeading(AfterHashes(text_, i))) {
           hashes_ = i;
         }
         break;
@@ -547,7 +679,10 @@ int AnswerFinder::LookForBox(size_t x) {
   if (!boxed && !fbox) return 0;
   const size_t begin = x - (boxed ? 3 : 4);
   box_ = BoxAt(text_, begin);
-  return box_.has_value() ? 0 : 1;
+  if (!box_.has_value()) return 1;
+  // "Put it in \boxed{}" declares nothing.
+  if (Strip(box_->content).empty()) box_.reset();
+  return 0;
 }
 
 // At the rare byte of a word for "answer".
@@ -580,7 +715,14 @@ void AnswerFinder::LookForPhrase(size_t rare) {
 
 std::optional<absl::string_view> AnswerFinder::Tag() const {
   if (tag_begin_ == kNone || tag_begin_ > tag_end_) return std::nullopt;
-  return text_.substr(tag_begin_, tag_end_ - tag_begin_);
+  const absl::string_view tag = text_.substr(tag_begin_, tag_end_ - tag_begin_);
+  // "between <answer> and </answer>" declares nothing if there is a box.
+  const absl::string_view inside = Strip(tag);
+  if (box_.has_value() && box_->begin > tag_end_ &&
+      (inside.empty() || inside == "and" || inside == "...")) {
+    return std::nullopt;
+  }
+  return tag;
 }
 
 std::optional<Extraction> AnswerFinder::Declared() const {
@@ -588,11 +730,14 @@ std::optional<Extraction> AnswerFinder::Declared() const {
     if (auto boxes = FromBoxes(*tag, LastBox(*tag)); boxes.has_value()) {
       return boxes;
     }
-    return Extraction{std::string(Strip(*tag)), "answer tag"};
+    return Extraction{Unwrapped(Strip(*tag)), "answer tag"};
   }
-  if (auto boxes = FromBoxes(text_, box_); boxes.has_value()) return boxes;
+  if (auto boxes = FromBoxes(text_, box_); boxes.has_value()) {
+    boxes->text = Unwrapped(boxes->text);
+    return boxes;
+  }
   if (hashes_ != kNone) {
-    return Extraction{std::string(AfterHashes(text_, hashes_)), "####"};
+    return Extraction{Unwrapped(AfterHashes(text_, hashes_)), "####"};
   }
   if (phrase_ != kNone) {
     std::string declared = Declaration(text_.substr(phrase_));
@@ -602,6 +747,12 @@ std::optional<Extraction> AnswerFinder::Declared() const {
   if (text_.size() <= kMaxAnswerBytes && !absl::StrContains(text_, '\n') &&
       !absl::StrContains(text_, "\\boxed") && IsMathematics(text_) &&
       std::any_of(text_.begin(), text_.end(), IsDigit)) {
+    return Extraction{std::string(text_), "whole answer"};
+  }
+  // One word, one letter.
+  constexpr size_t kMaxWordBytes = 32;
+  if (!text_.empty() && text_.size() <= kMaxWordBytes &&
+      text_.find_first_of(" \n\t\\{<") == kNone) {
     return Extraction{std::string(text_), "whole answer"};
   }
   return std::nullopt;

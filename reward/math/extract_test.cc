@@ -30,9 +30,23 @@ TEST(ExtractTest, Boxes) {
   EXPECT_EQ(Declared("\\\\boxed{840}"), "box: 840");
   EXPECT_EQ(Declared("First \\boxed{5}. No, it is \\boxed{6}"), "box: 6");
   EXPECT_EQ(Declared("\\boxed{5} and then \\boxed{6"), "box: 5");
-  EXPECT_EQ(Declared("\\boxed{}"), "box: ");
+  EXPECT_EQ(Declared("\\boxed{}"), "none");
+  EXPECT_EQ(Declared("In \\boxed{} as asked: \\boxed{5}"), "box: 5");
+  EXPECT_EQ(Declared("\\boxed{5}, in a \\boxed{}"), "box: 5");
   EXPECT_EQ(Declared("\\boxed{28}\\%"), "box: 28\\%");
   EXPECT_EQ(Declared("$\\boxed{28}$ percent"), "box: 28\\%");
+}
+
+TEST(ExtractTest, WhatTouchesABox) {
+  EXPECT_EQ(Declared("x = -\\boxed{5}"), "box: -(5)");
+  EXPECT_EQ(Declared("10 - \\boxed{5}"), "box: 5");
+  EXPECT_EQ(Declared("\\boxed{5}^2"), "box: (5)^2");
+  EXPECT_EQ(Declared("\\boxed{5}0"), "box: (5)0");
+  EXPECT_EQ(Declared("\\boxed{5}!"), "box: 5");
+  EXPECT_EQ(Declared("\\boxed{5}\\text{ m}^2"), "box: 5\\text{ m}^2");
+  EXPECT_EQ(Declared("\\boxed{5} is not the answer."), "box: \\ne 5");
+  EXPECT_EQ(Declared("x \\ne \\boxed{5}"), "box: \\ne 5");
+  EXPECT_EQ(Declared("$2! = \\boxed{2}$"), "box: 2");
 }
 
 TEST(ExtractTest, BoxesThatBelongTogether) {
@@ -45,6 +59,12 @@ TEST(ExtractTest, BoxesThatBelongTogether) {
   EXPECT_EQ(Declared("\\boxed{4}, so \\boxed{4}"), "box: 4");
   EXPECT_EQ(Declared("\\boxed{4}\n\n\\boxed{5}"), "box: 5");
   EXPECT_EQ(Declared("\\boxed{4} is wrong, it is \\boxed{5}"), "box: 5");
+  EXPECT_EQ(Declared("\\boxed{6} (or maybe \\boxed{5})"), "box: 6, 5");
+  EXPECT_EQ(Declared("\\boxed{6}? \\boxed{5}"), "box: 6, 5");
+  EXPECT_EQ(Declared("One root is \\boxed{1}, the other is \\boxed{2}."),
+            "box: 1, 2");
+  EXPECT_EQ(Declared("\\boxed{5} + \\boxed{6} = \\boxed{11}"), "box: 11");
+  EXPECT_EQ(Declared("$x=\\boxed3$, $y=\\boxed4$, $x+y=\\boxed7$"), "box: 7");
 }
 
 TEST(ExtractTest, TagsHashesAndPhrases) {
@@ -53,13 +73,22 @@ TEST(ExtractTest, TagsHashesAndPhrases) {
   EXPECT_EQ(Declared("</answer>6<answer>"), "none");
   EXPECT_EQ(Declared("steps\n#### 1,000\nmore"), "####: 1,000");
   EXPECT_EQ(Declared("The answer is 6."), "phrase: 6");
-  EXPECT_EQ(Declared("The answer is: 6.5, as we saw"),
-            "phrase: 6.5, as we saw");
+  EXPECT_EQ(Declared("The answer is: 6.5, as we saw"), "phrase: 6.5");
   EXPECT_EQ(Declared("**Answer:** 6"), "phrase: 6");
   EXPECT_EQ(Declared("The final answer is $x+1$. I hope it is correct."),
             "phrase: x+1");
   EXPECT_EQ(Declared("The answers are $1$ and $2$."), "phrase: 1, 2");
   EXPECT_EQ(Declared("ANSWER: 6"), "phrase: 6");
+  EXPECT_EQ(Declared("The answer is:\n- 6"), "phrase: 6");
+  EXPECT_EQ(Declared("The answer is 6 because 2 + 4 = 6."), "phrase: 6");
+  EXPECT_EQ(Declared("The answer is simply $6$."), "phrase: 6");
+  EXPECT_EQ(Declared("The answer is 6!"), "phrase: 6");
+  EXPECT_EQ(Declared("### Final Answer\n\n6"), "phrase: 6");
+  EXPECT_EQ(Declared("<answer>The answer is 6</answer>"), "answer tag: 6");
+  EXPECT_EQ(Declared("\\boxed{Answer: 6}"), "box: 6");
+  EXPECT_EQ(Declared("#### Step 2\nThe answer is 6."), "phrase: 6");
+  EXPECT_EQ(Declared("Between <answer> and </answer>: \\boxed{6}"), "box: 6");
+  EXPECT_EQ(Declared("The answer is \\boxed{6"), "none");
   EXPECT_EQ(Declared("Die Antwort ist 6."), "phrase: 6");
   EXPECT_EQ(Declared("La r\xc3\xa9ponse est 6."), "phrase: 6");
   EXPECT_EQ(Declared("La respuesta es 6."), "phrase: 6");
@@ -74,6 +103,8 @@ TEST(ExtractTest, TheWholeAnswer) {
   EXPECT_EQ(Declared("$x = 2$"), "whole answer: $x = 2$");
   EXPECT_EQ(Declared("so x is 6"), "none");
   EXPECT_EQ(Declared("6\n7"), "none");
+  EXPECT_EQ(Declared("Evelyn"), "whole answer: Evelyn");
+  EXPECT_EQ(Declared("(C)"), "whole answer: (C)");
   EXPECT_EQ(Declared("\\boxed{6"), "none");
   EXPECT_EQ(Declared(""), "none");
 }

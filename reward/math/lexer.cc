@@ -224,6 +224,7 @@ const Meanings& Commands() {
         {"quad", {T::kAnd, 1}},
         {"qquad", {T::kAnd, 1}},
         {"newline", {T::kRowEnd}},
+        {"cr", {T::kRowEnd}},
         {"top", {T::kLetter, 0, "T"}},
         {"circ", {T::kDegree}},
         {"degree", {T::kDegree}},
@@ -1108,6 +1109,12 @@ class Lexer {
       Single(run);
       return;
     }
+    // alpha without its backslash
+    const auto greek = Commands().find(run);
+    if (greek != Commands().end() && greek->second.type == T::kLetter) {
+      Emit(T::kLetter, run.size(), 0, greek->second.text);
+      return;
+    }
     // x=1orx=2
     for (const absl::string_view joined : {"or", "and"}) {
       if (absl::StartsWith(run, joined) && run.size() <= joined.size() + 1 &&
@@ -1369,6 +1376,8 @@ std::string UnicodeToLatex(absl::string_view text) {
       out += static_cast<char>(character.code - 0xff21 + 'A');
     } else if (character.code >= 0x1d7ce && character.code <= 0x1d7ff) {
       out += static_cast<char>('0' + (character.code - 0x1d7ce) % 10);
+    } else if (character.code >= 0x1f300 && character.code <= 0x1faff) {
+      out += ' ';  // An emoji.
     } else if (const char* latex =
                    character.code < 0x80 ? nullptr : LatexOf(character.code);
                latex != nullptr) {

@@ -74,14 +74,22 @@ bool ParseNumber(absl::string_view text, Rational* value, int64_t* exponent) {
 class Parser {
  public:
   Parser(const LexedText& lexed, const Reading& reading, Arena* arena)
-      : lexed_(lexed), tokens_(lexed.tokens), reading_(reading), a_(*arena) {}
+      : lexed_(lexed), tokens_(lexed.tokens), reading_(reading), a_(*arena) {
+    DropAlignment();
+  }
 
   Parsed Run() {
     const size_t last = tokens_.size() - 2;
     // ]a, b[ and [a, b[ and (a, b[
+    const bool ends_open = tokens_.size() > 3 &&
+                           tokens_[last].type == T::kOpen &&
+                           tokens_[last].value == '[';
+    // ]a, b]
+    const bool ends_closed =
+        tokens_.size() > 3 && tokens_[0].type == T::kClose &&
+        tokens_[last].type == T::kClose && tokens_[last].value == '[';
     const bool french =
-        tokens_.size() > 3 && tokens_[last].type == T::kOpen &&
-        tokens_[last].value == '[' &&
+        (ends_open || ends_closed) &&
         ((tokens_[0].type == T::kClose && tokens_[0].value == '[') ||
          (tokens_[0].type == T::kOpen && tokens_[0].value != '{'));
     Id root = french ? FrenchInterval() : Statement();
@@ -93,6 +101,24 @@ class Parser {
   }
 
  private:
+  // The & of rows below each other, which are no matrix.
+  void DropAlignment() {
+    std::vector<bool> is_matrix;
+    std::vector<Token> kept;
+    for (const Token& token : tokens_) {
+      if (token.type == T::kBegin) {
+        is_matrix.push_back(token.text == "array" ||
+                            absl::EndsWith(token.text, "matrix"));
+      } else if (token.type == T::kEndEnvironment && !is_matrix.empty()) {
+        is_matrix.pop_back();
+      }
+      const bool alignment = token.type == T::kAmpersand &&
+                             (is_matrix.empty() || !is_matrix.back());
+      if (!alignment) kept.push_back(token);
+    }
+    if (kept.size() < tokens_.size()) tokens_ = std::move(kept);
+  }
+
   // One level deeper, until it goes out of scope.
   class Deeper {
    public:
@@ -210,6 +236,7 @@ class Parser {
     if (failed_) return kNoId;
     std::vector<Id> sides = {SetExpression()};
     std::vector<Relation> relations;
+    bool approximate = false;  // The first relation.
     while (!failed_) {
       if (Is(T::kRelation)) {
         relations.push_back(static_cast<Relation>(Take().value));
@@ -217,10 +244,8 @@ class Parser {
       } else if (Accept(T::kApprox)) {
         const Id side = SetExpression();
         if (failed_) return kNoId;
-        // x = 1/3 \approx 0.33, and \pi \approx 3.14
-        const bool exact = !a_.Contains(sides[0], Op::kSymbol) &&
-                           !a_.Contains(sides[0], Op::kApply);
-        if (!relations.empty() || exact) continue;
+        if (!relations.empty()) continue;  // x = 1/3 \approx 0.33
+        approximate = true;
         relations.push_back(Relation::kEq);
         sides.push_back(side);
       } else if (Accept(T::kIn)) {
@@ -267,7 +292,8 @@ class Parser {
     for (size_t k = 0; k < relations.size(); ++k) {
       packed |= static_cast<int32_t>(relations[k]) << (3 * k);
     }
-    return a_.Make(Op::kRelation, sides, packed);
+    return a_.Make(Op::kRelation, sides, packed,
+                   approximate && sides.size() == 2 ? kApproximate : 0);
   }
 
   Id SetExpression() {
@@ -478,7 +504,10 @@ class Parser {
         }
         left_was_group = Is(T::kOpen, '{');
         const Id right = Factor();
-        if (failed_) return kNoId;
+        // 5 (five)
+        const bool in_words = !failed_ && a_.Is(right, Op::kNumber) &&
+                              (a_.node(right).flag & kInWords) != 0;
+        if (failed_ || in_words) return Fail();
         left = Multiply(left, right);
       } else {
         break;
@@ -785,6 +814,14 @@ class Parser {
       }
     }
     if (failed_) return kNoId;
+    // C_{10}^3
+    int above = 0;
+    if (a_.Is(base, Op::kSymbol) && a_.Is(exponent, Op::kNumber) &&
+        absl::StartsWith(a_.name(base), "C_") &&
+        absl::SimpleAtoi(a_.name(base).substr(2), &above)) {
+      return a_.MakeFunction(Function::kBinomial,
+                             {a_.MakeNumber(above), exponent});
+    }
     return a_.Make(Op::kPow, {Scalar(base), Scalar(exponent)});
   }
 
@@ -892,7 +929,7 @@ class Parser {
       case T::kWord: {
         Take();
         const std::optional<Rational> number = NumberInWords(token.text);
-        if (number.has_value()) return a_.MakeNumber(*number);
+        if (number.has_value()) return a_.MakeNumber(*number, kInWords);
         if (Is(T::kNumber) && ParseUnit(token.text).known) {
           // USD 36
           const Id amount = NumberWithMixed();
@@ -1247,6 +1284,15 @@ class Parser {
       }
       return a_.MakeSymbol(name);
     }
+    // C(10, 3)
+    if (name == "C" && Is(T::kOpen, '(') && Peek(1).type == T::kNumber &&
+        Peek(2).type == T::kComma && Peek(3).type == T::kNumber &&
+        Peek(4).type == T::kClose) {
+      Take();
+      const std::vector<Id> arguments = Arguments('(');
+      if (failed_ || arguments.size() != 2) return Fail();
+      return a_.MakeFunction(Function::kBinomial, arguments);
+    }
     if (name == "P" && Is(T::kOpen, '(')) {
       const size_t mark = pos_;
       if (SkipProbability()) {
@@ -1337,8 +1383,11 @@ class Parser {
     stop_at_ = last;
     ends.push_back(Chain());
     if (failed_ || pos_ != last) return Fail();
-    Take();
-    return a_.Make(Op::kTuple, ends, 0, kOpenReal | (closed ? kOpenClosed : 0));
+    const bool end_closed = Take().type == T::kClose;
+    uint8_t flag = kOpenReal;
+    if (closed) flag |= kOpenClosed;
+    if (end_closed) flag |= kCloseClosed;
+    return a_.Make(Op::kTuple, ends, 0, flag);
   }
 
   Id Group() {

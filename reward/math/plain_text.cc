@@ -244,20 +244,27 @@ std::string NormalText(absl::string_view text) {
 
 bool DeniesOrHedges(absl::string_view text) {
   static constexpr absl::string_view kWords[] = {
-      "minus",     "plus",     "times",    "squared",   "cubed",     "over",
-      "divided",   "by",       "not",      "no",        "nor",       "never",
-      "less",      "more",     "root",     "wrong",     "incorrect", "false",
-      "factorial", "mod",      "to",       "but",       "maybe",     "perhaps",
-      "possibly",  "probably", "than",     "otherwise", "is",        "isnt",
-      "isn't",     "isn",      "are",      "arent",     "aren't",    "if",
-      "when",      "unless",   "except",   "negative",  "score",     "power",
-      "doubled",   "tripled",  "either",   "neither",   "or",        "and",
-      "instead",   "rather",   "almost",   "nearly",    "cannot",    "can't",
-      "cant",      "dont",     "don't",    "without",   "actually",  "double",
-      "twice",     "half",     "dozen",    "dozens",    "tens",      "hundreds",
-      "thousands", "millions", "billions", "trillions", "below",     "above",
-      "infinity",  "the",      "halves",   "quarter",   "quarters",  "unknown",
-      "any"};
+      "minus",      "plus",        "times",     "squared",    "cubed",
+      "over",       "divided",     "by",        "not",        "no",
+      "nor",        "never",       "less",      "more",       "root",
+      "wrong",      "incorrect",   "false",     "factorial",  "mod",
+      "to",         "but",         "maybe",     "perhaps",    "possibly",
+      "probably",   "than",        "otherwise", "is",         "isnt",
+      "isn't",      "isn",         "are",       "arent",      "aren't",
+      "if",         "when",        "unless",    "except",     "negative",
+      "score",      "power",       "doubled",   "tripled",    "either",
+      "neither",    "or",          "and",       "instead",    "rather",
+      "almost",     "nearly",      "cannot",    "can't",      "cant",
+      "dont",       "don't",       "without",   "actually",   "double",
+      "twice",      "half",        "dozen",     "dozens",     "tens",
+      "hundreds",   "thousands",   "millions",  "billions",   "trillions",
+      "nines",      "zeros",       "zeroes",    "ones",       "twos",
+      "gross",      "grand",       "lakh",      "lakhs",      "crore",
+      "crores",     "zillion",     "imaginary", "inverse",    "theta",
+      "radical",    "radicals",    "pi",        "alpha",      "beta",
+      "thousandth", "thousandths", "millionth", "millionths", "th",
+      "below",      "above",       "infinity",  "the",        "halves",
+      "quarter",    "quarters",    "unknown",   "any"};
   const std::string lower = absl::AsciiStrToLower(text);
   for (const absl::string_view word :
        absl::StrSplit(lower, absl::ByAnyChar(" -(),;."), absl::SkipEmpty())) {

@@ -154,7 +154,8 @@ Outcome SameConstants(const Arena& arena, Id a, Id b, Budget* budget) {
     const Ball y = BallValue(arena, b, {}, Field::kComplex, bits, budget);
     if (budget->exhausted()) return Outcome::kBeyond;
     if (!x.is_finite() || !y.is_finite()) return Outcome::kUndefined;
-    outcome = CompareBalls(x, y, integral ? 60 : bits / 2);
+    // A square root of what is zero has half of the bits.
+    outcome = CompareBalls(x, y, integral ? 60 : bits * 2 / 5);
     if (outcome == Outcome::kDifferent || integral) return outcome;
   }
   return outcome;
