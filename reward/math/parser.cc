@@ -82,20 +82,20 @@ class Parser {
     const size_t last = tokens_.size() - 2;
     // ]a, b[ and [a, b[ and (a, b[
     const bool ends_open = tokens_.size() > 3 &&
-                           tokens_[last].type == T::kOpen &&
+                           tokens_[last].type == Token::kOpen &&
                            tokens_[last].value == '[';
     // ]a, b]
     const bool ends_closed =
-        tokens_.size() > 3 && tokens_[0].type == T::kClose &&
-        tokens_[last].type == T::kClose && tokens_[last].value == '[';
+        tokens_.size() > 3 && tokens_[0].type == Token::kClose &&
+        tokens_[last].type == Token::kClose && tokens_[last].value == '[';
     const bool french =
         (ends_open || ends_closed) &&
-        ((tokens_[0].type == T::kClose && tokens_[0].value == '[') ||
-         (tokens_[0].type == T::kOpen && tokens_[0].value != '{'));
+        ((tokens_[0].type == Token::kClose && tokens_[0].value == '[') ||
+         (tokens_[0].type == Token::kOpen && tokens_[0].value != '{'));
     Id root = french ? FrenchInterval() : Statement();
     // A closing brace too many at the end of the text.
-    while (!failed_ && Is(T::kClose, '{')) Take();
-    if (!failed_ && !Is(T::kEnd)) root = kNoId;
+    while (!failed_ && Is(Token::kClose, '{')) Take();
+    if (!failed_ && !Is(Token::kEnd)) root = kNoId;
     if (failed_) root = kNoId;
     return {root, beyond_};
   }
@@ -106,13 +106,13 @@ class Parser {
     std::vector<bool> is_matrix;
     std::vector<Token> kept;
     for (const Token& token : tokens_) {
-      if (token.type == T::kBegin) {
+      if (token.type == Token::kBegin) {
         is_matrix.push_back(token.text == "array" ||
                             absl::EndsWith(token.text, "matrix"));
-      } else if (token.type == T::kEndEnvironment && !is_matrix.empty()) {
+      } else if (token.type == Token::kEndEnvironment && !is_matrix.empty()) {
         is_matrix.pop_back();
       }
-      const bool alignment = token.type == T::kAmpersand &&
+      const bool alignment = token.type == Token::kAmpersand &&
                              (is_matrix.empty() || !is_matrix.back());
       if (!alignment) kept.push_back(token);
     }
@@ -138,8 +138,8 @@ class Parser {
   const Token& Peek(size_t ahead = 0) const {
     return tokens_[std::min(pos_ + ahead, tokens_.size() - 1)];
   }
-  bool Is(T type) const { return Peek().type == type; }
-  bool Is(T type, int value) const {
+  bool Is(Token::Type type) const { return Peek().type == type; }
+  bool Is(Token::Type type, int value) const {
     return Peek().type == type && Peek().value == value;
   }
   const Token& Take() {
@@ -147,18 +147,18 @@ class Parser {
     if (pos_ + 1 < tokens_.size()) ++pos_;
     return token;
   }
-  bool Accept(T type) {
+  bool Accept(Token::Type type) {
     if (!Is(type)) return false;
     Take();
     return true;
   }
-  bool Accept(T type, int value) {
+  bool Accept(Token::Type type, int value) {
     if (!Is(type, value)) return false;
     Take();
     return true;
   }
   // A closing brace, which may be missing at the end of the text.
-  bool AcceptBrace() { return Accept(T::kClose, '{') || Is(T::kEnd); }
+  bool AcceptBrace() { return Accept(Token::kClose, '{') || Is(Token::kEnd); }
   Id Fail() {
     failed_ = true;
     return kNoId;
@@ -167,17 +167,17 @@ class Parser {
   // --- Statements -----------------------------------------------------------
 
   bool AtStatementEnd() const {
-    return Is(T::kEnd) || Is(T::kClose) || Is(T::kEndEnvironment) ||
-           Is(T::kAmpersand);
+    return Is(Token::kEnd) || Is(Token::kClose) || Is(Token::kEndEnvironment) ||
+           Is(Token::kAmpersand);
   }
 
   // Consumes what stands between items. True if there was something.
   bool Separator() {
     bool any = false;
-    while (Is(T::kComma) || Is(T::kSemicolon) || Is(T::kAnd) ||
-           (Is(T::kRowEnd) && environment_ == 0)) {
-      if (Is(T::kAnd, 2)) connectives_ |= kAlternatives;
-      if (Is(T::kAnd, 0)) connectives_ |= kConjunction;
+    while (Is(Token::kComma) || Is(Token::kSemicolon) || Is(Token::kAnd) ||
+           (Is(Token::kRowEnd) && environment_ == 0)) {
+      if (Is(Token::kAnd, 2)) connectives_ |= kAlternatives;
+      if (Is(Token::kAnd, 0)) connectives_ |= kConjunction;
       Take();
       any = true;
     }
@@ -187,13 +187,13 @@ class Parser {
   Id Statement() {
     const Deeper deeper(this);
     if (failed_) return kNoId;
-    while (Is(T::kImplies) || (Is(T::kAnd) && Peek().value == 1) ||
-           (Is(T::kRowEnd) && environment_ == 0) || Is(T::kColon)) {
+    while (Is(Token::kImplies) || (Is(Token::kAnd) && Peek().value == 1) ||
+           (Is(Token::kRowEnd) && environment_ == 0) || Is(Token::kColon)) {
       Take();
     }
     const uint8_t outer = std::exchange(connectives_, uint8_t{0});
     std::vector<Id> items;
-    while (!AtStatementEnd() && !(environment_ > 0 && Is(T::kRowEnd))) {
+    while (!AtStatementEnd() && !(environment_ > 0 && Is(Token::kRowEnd))) {
       const Id item = Clause();
       if (failed_) return kNoId;
       items.push_back(item);
@@ -212,15 +212,15 @@ class Parser {
   // The last of statements that follow from each other.
   Id Clause() {
     // "= 9" and "Answer: 9"
-    if (Is(T::kRelation, static_cast<int>(Relation::kEq))) Take();
-    if (Is(T::kWord) &&
+    if (Is(Token::kRelation, static_cast<int>(Relation::kEq))) Take();
+    if (Is(Token::kWord) &&
         (Peek().text == "answer" || Peek().text == "the answer is" ||
          Peek().text == "final answer" || Peek().text == "solution") &&
-        Peek(1).type != T::kRelation && Peek(1).type != T::kEnd) {
+        Peek(1).type != Token::kRelation && Peek(1).type != Token::kEnd) {
       Take();
     }
     Id clause = Chain();
-    while (!failed_ && Is(T::kImplies)) {
+    while (!failed_ && Is(Token::kImplies)) {
       // A number before the sign is no statement.
       if (!a_.Is(clause, Op::kRelation) && !a_.Is(clause, Op::kMember)) {
         return Fail();
@@ -238,24 +238,24 @@ class Parser {
     std::vector<Relation> relations;
     bool approximate = false;  // The first relation.
     while (!failed_) {
-      if (Is(T::kRelation)) {
+      if (Is(Token::kRelation)) {
         relations.push_back(static_cast<Relation>(Take().value));
         sides.push_back(SetExpression());
-      } else if (Accept(T::kApprox)) {
+      } else if (Accept(Token::kApprox)) {
         const Id side = SetExpression();
         if (failed_) return kNoId;
         if (!relations.empty()) continue;  // x = 1/3 \approx 0.33
         approximate = true;
         relations.push_back(Relation::kEq);
         sides.push_back(side);
-      } else if (Accept(T::kIn)) {
+      } else if (Accept(Token::kIn)) {
         const Id set = SetExpression();
         if (failed_ || !relations.empty()) return Fail();
         return a_.Make(Op::kMember, {sides[0], set});
-      } else if (Accept(T::kEquiv)) {
+      } else if (Accept(Token::kEquiv)) {
         const Id right = SetExpression();
         if (failed_) return kNoId;
-        if (Is(T::kParenthesisMod) || Is(T::kMod)) {
+        if (Is(Token::kParenthesisMod) || Is(Token::kMod)) {
           Take();
           const Id modulus = Primary();
           if (failed_ || sides.size() != 1) return Fail();
@@ -273,7 +273,7 @@ class Parser {
     }
     if (failed_) return kNoId;
     // 3 \pmod 7
-    if (relations.empty() && Accept(T::kParenthesisMod)) {
+    if (relations.empty() && Accept(Token::kParenthesisMod)) {
       Primary();
       if (failed_) return kNoId;
     }
@@ -300,11 +300,11 @@ class Parser {
     Id left = RatioExpression();
     while (!failed_) {
       Op op;
-      if (Is(T::kUnion)) {
+      if (Is(Token::kUnion)) {
         op = Op::kUnion;
-      } else if (Is(T::kIntersection)) {
+      } else if (Is(Token::kIntersection)) {
         op = Op::kIntersection;
-      } else if (Is(T::kSetMinus)) {
+      } else if (Is(Token::kSetMinus)) {
         op = Op::kSetMinus;
       } else {
         break;
@@ -319,7 +319,7 @@ class Parser {
 
   Id RatioExpression() {
     std::vector<Id> parts = {Additive()};
-    while (!failed_ && Is(T::kColon) && builder_ == 0) {
+    while (!failed_ && Is(Token::kColon) && builder_ == 0) {
       Take();
       parts.push_back(Additive());
     }
@@ -335,9 +335,9 @@ class Parser {
     std::vector<Id> terms;
     terms.push_back(Product());
     while (!failed_ && !differential_found_) {
-      if (Accept(T::kPlus)) {
+      if (Accept(Token::kPlus)) {
         terms.push_back(Product());
-      } else if (Is(T::kMinus)) {
+      } else if (Is(Token::kMinus)) {
         Take();
         const Id term = Product();
         if (failed_) return kNoId;
@@ -346,8 +346,8 @@ class Parser {
           continue;
         }
         terms.push_back(Negated(term));
-      } else if (Is(T::kPlusMinus) || Is(T::kMinusPlus)) {
-        const bool minus = Take().type == T::kMinusPlus;
+      } else if (Is(Token::kPlusMinus) || Is(Token::kMinusPlus)) {
+        const bool minus = Take().type == Token::kMinusPlus;
         const Id term = Product();
         if (failed_) return kNoId;
         terms.push_back(a_.Make(Op::kPlusMinus, {Scalar(term)}, 0, minus));
@@ -375,8 +375,8 @@ class Parser {
       if (degrees) sum = a_.Make(Op::kDegree, {sum});
       if (alone) sum = a_.Make(Op::kUnit, {sum}, unit);
     }
-    if (Is(T::kChoose) || Is(T::kOver)) {
-      const bool over = Take().type == T::kOver;
+    if (Is(Token::kChoose) || Is(Token::kOver)) {
+      const bool over = Take().type == Token::kOver;
       const Id below = Additive();
       if (failed_) return kNoId;
       return over ? Divide(sum, below)
@@ -406,19 +406,19 @@ class Parser {
   }
 
   Id SignedFactor() {
-    if (Is(T::kPlus)) {
+    if (Is(Token::kPlus)) {
       Take();
       return SignedFactor();
     }
-    if (Is(T::kMinus)) {
+    if (Is(Token::kMinus)) {
       const Deeper deeper(this);
       if (failed_) return kNoId;
       Take();
       const Id factor = SignedFactor();
       return failed_ ? kNoId : Negated(factor);
     }
-    if (Is(T::kPlusMinus) || Is(T::kMinusPlus)) {
-      const bool minus = Take().type == T::kMinusPlus;
+    if (Is(Token::kPlusMinus) || Is(Token::kMinusPlus)) {
+      const bool minus = Take().type == Token::kMinusPlus;
       // \pm 2\sqrt{3}: the sign is of the whole product.
       const Id factor = ImplicitProduct();
       if (failed_) return kNoId;
@@ -430,32 +430,32 @@ class Parser {
   bool StartsFactor() const {
     if (stop_at_ > 0 && pos_ == stop_at_) return false;
     switch (Peek().type) {
-      case T::kNumber:
-      case T::kLetter:
-      case T::kWord:
-      case T::kPi:
-      case T::kEuler:
-      case T::kImaginary:
-      case T::kInfinity:
-      case T::kOpen:
-      case T::kFraction:
-      case T::kSqrt:
-      case T::kBinomial:
-      case T::kFunction:
-      case T::kSum:
-      case T::kProduct:
-      case T::kIntegral:
-      case T::kLimit:
-      case T::kAccent:
-      case T::kNamedSet:
-      case T::kBegin:
-      case T::kDots:
-      case T::kCurrency:
-      case T::kEmptySet:
+      case Token::kNumber:
+      case Token::kLetter:
+      case Token::kWord:
+      case Token::kPi:
+      case Token::kEuler:
+      case Token::kImaginary:
+      case Token::kInfinity:
+      case Token::kOpen:
+      case Token::kFraction:
+      case Token::kSqrt:
+      case Token::kBinomial:
+      case Token::kFunction:
+      case Token::kSum:
+      case Token::kProduct:
+      case Token::kIntegral:
+      case Token::kLimit:
+      case Token::kAccent:
+      case Token::kNamedSet:
+      case Token::kBegin:
+      case Token::kDots:
+      case Token::kCurrency:
+      case Token::kEmptySet:
         return true;
-      case T::kNorm:
+      case Token::kNorm:
         return norm_depth_ == 0;
-      case T::kBar:
+      case Token::kBar:
         // Inside of bars a bar closes them.
         return bar_depth_ == 0 && builder_ == 0;
       default:
@@ -466,21 +466,21 @@ class Parser {
   Id Product() {
     const Deeper deeper(this);
     if (failed_) return kNoId;
-    bool left_was_group = Is(T::kOpen, '{');
+    bool left_was_group = Is(Token::kOpen, '{');
     Id left = SignedFactor();
     while (!failed_) {
-      if (Accept(T::kTimes)) {
+      if (Accept(Token::kTimes)) {
         // 3 \times \cdots
         const Id right = SignedFactor();
         if (failed_) return kNoId;
         left = Multiply(left, right);
-      } else if (Is(T::kSlash)) {
+      } else if (Is(Token::kSlash)) {
         Take();
-        const bool literals = IsLiteral(left) && Is(T::kNumber);
+        const bool literals = IsLiteral(left) && Is(Token::kNumber);
         const Id right = literals ? SignedFactor() : SignedImplicit();
         if (failed_) return kNoId;
         left = Divide(left, right);
-      } else if (Is(T::kMod)) {
+      } else if (Is(Token::kMod)) {
         Take();
         const Id right = SignedFactor();
         if (failed_) return kNoId;
@@ -493,16 +493,16 @@ class Parser {
       } else if (AtUnit(left)) {
         left = WithUnit(left);
       } else if (StartsFactor()) {
-        if (Is(T::kNumber) && (IsLiteral(left) || a_.Is(left, Op::kUnit)) &&
+        if (Is(Token::kNumber) && (IsLiteral(left) || a_.Is(left, Op::kUnit)) &&
             !MixedAhead()) {
           return Fail();
         }
         // 1{2} shows 12.
-        if (Is(T::kOpen, '{') && Peek(1).type == T::kNumber &&
+        if (Is(Token::kOpen, '{') && Peek(1).type == Token::kNumber &&
             (IsLiteral(left) || left_was_group)) {
           return Fail();
         }
-        left_was_group = Is(T::kOpen, '{');
+        left_was_group = Is(Token::kOpen, '{');
         const Id right = Factor();
         // 5 (five)
         const bool in_words = !failed_ && a_.Is(right, Op::kNumber) &&
@@ -518,16 +518,17 @@ class Parser {
 
   // (-\infty, 1)U(2, 3)
   bool IsUnionLetter() const {
-    return Is(T::kLetter) && Peek().text == "U" && pos_ > 0 &&
-           tokens_[pos_ - 1].type == T::kClose && Peek(1).type == T::kOpen;
+    return Is(Token::kLetter) && Peek().text == "U" && pos_ > 0 &&
+           tokens_[pos_ - 1].type == Token::kClose &&
+           Peek(1).type == Token::kOpen;
   }
 
   Id SignedImplicit() {
-    if (Accept(T::kMinus)) {
+    if (Accept(Token::kMinus)) {
       const Id product = SignedImplicit();
       return failed_ ? kNoId : Negated(product);
     }
-    Accept(T::kPlus);
+    Accept(Token::kPlus);
     return ImplicitProduct();
   }
 
@@ -537,8 +538,8 @@ class Parser {
     if (failed_) return kNoId;
     Id left = Factor();
     while (!failed_ && StartsFactor() && !AtUnit(left) && !IsUnionLetter()) {
-      if (argument && (Is(T::kFunction) || Is(T::kWord))) break;
-      if (Is(T::kNumber) && !MixedAhead()) return Fail();
+      if (argument && (Is(Token::kFunction) || Is(Token::kWord))) break;
+      if (Is(Token::kNumber) && !MixedAhead()) return Fail();
       const Id right = Factor();
       if (failed_) return kNoId;
       left = Multiply(left, right);
@@ -594,24 +595,24 @@ class Parser {
   // --- Units ----------------------------------------------------------------
 
   bool IsPoints(const Token& token) const {
-    return token.type == T::kWord && token.text[0] >= 'A' &&
+    return token.type == Token::kWord && token.text[0] >= 'A' &&
            token.text[0] <= 'Z';
   }
 
   bool AtUnit(Id left) const {
     if (a_.Is(left, Op::kUnit)) {
       // $5 million, $5 per hour
-      return Is(T::kWord) && (absl::StartsWith(Peek().text, "per ") ||
-                              absl::StrContains(Peek().text, "illion") ||
-                              absl::StartsWith(Peek().text, "thousand"));
+      return Is(Token::kWord) && (absl::StartsWith(Peek().text, "per ") ||
+                                  absl::StrContains(Peek().text, "illion") ||
+                                  absl::StartsWith(Peek().text, "thousand"));
     }
     if (a_.Is(left, Op::kSymbol)) return false;
-    if (Is(T::kCurrency)) {
+    if (Is(Token::kCurrency)) {
       // "$5 $" closes a formula; "5\$ and" is a unit.
       return a_.Is(left, Op::kNumber);
     }
-    if (Is(T::kWord)) return !IsPoints(Peek()) || IsUnitWord(Peek().text);
-    if (!reading_.letters_are_units || !Is(T::kLetter)) return false;
+    if (Is(Token::kWord)) return !IsPoints(Peek()) || IsUnitWord(Peek().text);
+    if (!reading_.letters_are_units || !Is(Token::kLetter)) return false;
     return IsUnitWord(Peek().text) && !a_.Contains(left, Op::kSymbol);
   }
 
@@ -662,7 +663,7 @@ class Parser {
       return a_.Make(Op::kUnit, {Scalar(left)}, a_.Name(first));
     }
     if (name.empty()) return left;
-    if (name == "base" && Is(T::kNumber) && IsLiteral(left)) {
+    if (name == "base" && Is(Token::kNumber) && IsLiteral(left)) {
       // 52 base 8
       const Id radix = PlainNumber();
       if (failed_) return kNoId;
@@ -671,12 +672,12 @@ class Parser {
     if (IsOrdinal(name)) return left;
     if (!MayBeUnit(name)) return Fail();
     while (true) {
-      if (Is(T::kCaret)) {
+      if (Is(Token::kCaret)) {
         const size_t mark = pos_;
         Take();
-        const bool braces = Accept(T::kOpen, '{');
-        if (Accept(T::kMinus)) name += "/";
-        if (!Is(T::kNumber)) {
+        const bool braces = Accept(Token::kOpen, '{');
+        if (Accept(Token::kMinus)) name += "/";
+        if (!Is(Token::kNumber)) {
           pos_ = mark;
           break;
         }
@@ -696,12 +697,12 @@ class Parser {
         if (name.size() == 1 && name != "m") return Fail();  // s^2
         absl::StrAppend(&name, "^", Take().text);
         if (braces && !AcceptBrace()) return Fail();
-      } else if (Is(T::kSlash) &&
-                 (Peek(1).type == T::kWord ||
-                  (Peek(1).type == T::kLetter && IsUnitWord(Peek(1).text)))) {
+      } else if (Is(Token::kSlash) && (Peek(1).type == Token::kWord ||
+                                       (Peek(1).type == Token::kLetter &&
+                                        IsUnitWord(Peek(1).text)))) {
         Take();
         absl::StrAppend(&name, "/", Take().text);
-      } else if (Is(T::kWord)) {
+      } else if (Is(Token::kWord)) {
         absl::StrAppend(&name, " ", Take().text);
       } else {
         break;
@@ -717,14 +718,14 @@ class Parser {
     if (failed_) return kNoId;
     Id base = Primary();
     while (!failed_) {
-      if (Is(T::kCaret)) {
+      if (Is(Token::kCaret)) {
         Take();
         base = Power(base);
-      } else if (Is(T::kUnderscore)) {
+      } else if (Is(Token::kUnderscore)) {
         base = Subscript(base);
-      } else if (Is(T::kBang)) {
+      } else if (Is(Token::kBang)) {
         int count = 0;
-        while (Accept(T::kBang)) ++count;
+        while (Accept(Token::kBang)) ++count;
         base = Scalar(base);
         if (count == 2) {
           base = a_.MakeFunction(Function::kDoubleFactorial, {base});
@@ -733,11 +734,11 @@ class Parser {
         for (; count > 0; --count) {
           base = a_.MakeFunction(Function::kFactorial, {base});
         }
-      } else if (Is(T::kPercent)) {
+      } else if (Is(Token::kPercent)) {
         Take();
         if (a_.Is(base, Op::kPercent)) return Fail();
         base = a_.Make(Op::kPercent, {Scalar(base)});
-      } else if (Is(T::kDegree)) {
+      } else if (Is(Token::kDegree)) {
         Take();
         base = Degrees(base);
       } else {
@@ -749,7 +750,7 @@ class Parser {
 
   // Of an angle, or of temperature.
   Id Degrees(Id base) {
-    if (Is(T::kLetter) && (Peek().text == "C" || Peek().text == "F")) {
+    if (Is(Token::kLetter) && (Peek().text == "C" || Peek().text == "F")) {
       return a_.Make(Op::kUnit, {Scalar(base)},
                      a_.Name(absl::StrCat("degree ", Take().text)));
     }
@@ -762,19 +763,19 @@ class Parser {
 
   Id Power(Id base) {
     Id exponent = kNoId;
-    if (Is(T::kOpen, '{')) {
+    if (Is(Token::kOpen, '{')) {
       Take();
-      if (Is(T::kDegree)) {
+      if (Is(Token::kDegree)) {
         Take();
         if (!AcceptBrace()) return Fail();
         return Degrees(base);
       }
-      if (Is(T::kWord) && IsLiteral(base) && IsOrdinal(Peek().text)) {
+      if (Is(Token::kWord) && IsLiteral(base) && IsOrdinal(Peek().text)) {
         Take();
         return AcceptBrace() ? base : Fail();
       }
-      if (Is(T::kPrime)) {
-        while (Accept(T::kPrime)) {
+      if (Is(Token::kPrime)) {
+        while (Accept(Token::kPrime)) {
         }
         if (!AcceptBrace() || !a_.Is(base, Op::kSymbol)) return Fail();
         return a_.MakeSymbol(absl::StrCat(a_.name(base), "'"));
@@ -783,10 +784,11 @@ class Parser {
         Take();
         return AcceptBrace() ? Transposed(base) : Fail();
       }
-      if (Is(T::kMinus) && Peek(1).type == T::kClose) return Fail();  // x^{-}
+      if (Is(Token::kMinus) && Peek(1).type == Token::kClose)
+        return Fail();  // x^{-}
       exponent = Statement();
       if (failed_ || !AcceptBrace()) return Fail();
-    } else if (Is(T::kDegree)) {
+    } else if (Is(Token::kDegree)) {
       Take();
       return Degrees(base);
     } else if (a_.Is(base, Op::kTuple) && IsTransposition()) {
@@ -795,20 +797,20 @@ class Parser {
     } else if (a_.Is(base, Op::kMatrix) && IsTransposition()) {
       Take();
       return Transposed(base);
-    } else if (Is(T::kMinus) || Is(T::kPlus)) {
-      const bool minus = Take().type == T::kMinus;
-      exponent = Is(T::kNumber) ? PlainNumber() : Primary();
+    } else if (Is(Token::kMinus) || Is(Token::kPlus)) {
+      const bool minus = Take().type == Token::kMinus;
+      exponent = Is(Token::kNumber) ? PlainNumber() : Primary();
       if (failed_) return kNoId;
       if (minus) exponent = Negated(exponent);
     } else {
       // 30^o and 9^{th}
-      if (Is(T::kLetter) && Peek().text == "o" && IsLiteral(base)) {
+      if (Is(Token::kLetter) && Peek().text == "o" && IsLiteral(base)) {
         Take();
         return Degrees(base);
       }
-      exponent = Is(T::kNumber) ? PlainNumber() : Primary();
+      exponent = Is(Token::kNumber) ? PlainNumber() : Primary();
       // 2^3^2 and 2^10! bind to the right.
-      if (!failed_ && Is(T::kCaret)) {
+      if (!failed_ && Is(Token::kCaret)) {
         Take();
         exponent = Power(exponent);
       }
@@ -826,8 +828,8 @@ class Parser {
   }
 
   bool IsTransposition() const {
-    return (Is(T::kLetter) && Peek().text == "T") ||
-           (Is(T::kWord) && Peek().text == "T");
+    return (Is(Token::kLetter) && Peek().text == "T") ||
+           (Is(Token::kWord) && Peek().text == "T");
   }
 
   Id Transposed(Id matrix) {
@@ -857,16 +859,16 @@ class Parser {
 
   // Skips {...} or one token.
   bool SkipGroup() {
-    if (!Is(T::kOpen, '{')) {
-      if (Is(T::kEnd) || Is(T::kClose)) return false;
+    if (!Is(Token::kOpen, '{')) {
+      if (Is(Token::kEnd) || Is(Token::kClose)) return false;
       Take();
       return true;
     }
     int depth = 0;
     do {
-      if (Is(T::kOpen, '{')) ++depth;
-      if (Is(T::kClose, '{')) --depth;
-      if (Is(T::kEnd)) return false;
+      if (Is(Token::kOpen, '{')) ++depth;
+      if (Is(Token::kClose, '{')) --depth;
+      if (Is(Token::kEnd)) return false;
       Take();
     } while (depth > 0);
     return true;
@@ -922,15 +924,15 @@ class Parser {
     if (failed_) return kNoId;
     const Token& token = Peek();
     switch (token.type) {
-      case T::kNumber:
+      case Token::kNumber:
         return NumberWithMixed();
-      case T::kLetter:
+      case Token::kLetter:
         return Letter();
-      case T::kWord: {
+      case Token::kWord: {
         Take();
         const std::optional<Rational> number = NumberInWords(token.text);
         if (number.has_value()) return a_.MakeNumber(*number, kInWords);
-        if (Is(T::kNumber) && ParseUnit(token.text).known) {
+        if (Is(Token::kNumber) && ParseUnit(token.text).known) {
           // USD 36
           const Id amount = NumberWithMixed();
           if (failed_) return kNoId;
@@ -941,64 +943,64 @@ class Parser {
         if (DeniesOrHedges(token.text)) return Fail();
         return a_.MakeSymbol(token.text);
       }
-      case T::kPi:
+      case Token::kPi:
         Take();
         return a_.Make(Op::kPi);
-      case T::kEuler:
+      case Token::kEuler:
         Take();
-        if (Is(T::kUnderscore)) return a_.MakeSymbol("e");
+        if (Is(Token::kUnderscore)) return a_.MakeSymbol("e");
         return a_.Make(Op::kEuler);
-      case T::kImaginary:
+      case Token::kImaginary:
         Take();
         if (index_is_i_ > 0) return a_.MakeSymbol("i");
         return a_.Make(Op::kImaginary);
-      case T::kInfinity:
+      case Token::kInfinity:
         Take();
         return a_.Make(Op::kInfinity);
-      case T::kDots:
+      case Token::kDots:
         Take();
         return a_.Make(Op::kEllipsis);
-      case T::kEmptySet:
+      case Token::kEmptySet:
         Take();
         return a_.Make(Op::kSet);
-      case T::kNamedSet:
+      case Token::kNamedSet:
         return NamedSet();
-      case T::kCurrency: {
+      case Token::kCurrency: {
         Take();
         const Id amount = SignedFactor();
         if (failed_) return kNoId;
         return a_.Make(Op::kUnit, {amount}, a_.Name(token.text));
       }
-      case T::kOpen:
+      case Token::kOpen:
         return Group();
-      case T::kBar:
-        return Bars(T::kBar, &bar_depth_, Function::kAbs);
-      case T::kNorm:
-        return Bars(T::kNorm, &norm_depth_, Function::kNorm);
-      case T::kFraction:
+      case Token::kBar:
+        return Bars(Token::kBar, &bar_depth_, Function::kAbs);
+      case Token::kNorm:
+        return Bars(Token::kNorm, &norm_depth_, Function::kNorm);
+      case Token::kFraction:
         return Fraction();
-      case T::kSqrt:
+      case Token::kSqrt:
         return Root();
-      case T::kBinomial:
-      case T::kChoose: {
+      case Token::kBinomial:
+      case Token::kChoose: {
         Take();
         const Id above = Argument();
         const Id below = failed_ ? kNoId : Argument();
         if (failed_) return kNoId;
         return a_.MakeFunction(Function::kBinomial, {above, below});
       }
-      case T::kFunction:
+      case Token::kFunction:
         return FunctionCall();
-      case T::kSum:
-      case T::kProduct:
+      case Token::kSum:
+      case Token::kProduct:
         return Series();
-      case T::kIntegral:
+      case Token::kIntegral:
         return Integral();
-      case T::kLimit:
+      case Token::kLimit:
         return Limit();
-      case T::kAccent:
+      case Token::kAccent:
         return Accent();
-      case T::kBegin:
+      case Token::kBegin:
         return Environment();
       default:
         return Fail();
@@ -1021,7 +1023,7 @@ class Parser {
 
   Id NamedSet() {
     std::string name(Take().text);
-    if (Is(T::kCaret)) {
+    if (Is(Token::kCaret)) {
       Take();
       const size_t from = pos_;
       if (!SkipGroup()) return Fail();
@@ -1034,14 +1036,14 @@ class Parser {
 
   // 3 1/2 or 3 \frac{1}{2} at this token.
   bool MixedAhead() const {
-    if (!Is(T::kNumber) || !IsDigits(Peek().text)) return false;
-    return Peek(1).type == T::kFraction ||
-           (Peek(1).type == T::kNumber && Peek(2).type == T::kSlash);
+    if (!Is(Token::kNumber) || !IsDigits(Peek().text)) return false;
+    return Peek(1).type == Token::kFraction ||
+           (Peek(1).type == Token::kNumber && Peek(2).type == Token::kSlash);
   }
 
   // Three digits that may follow a thousands separator.
   static bool IsGroup(const Token& token, bool last) {
-    if (token.type != T::kNumber || token.text.size() < 3) return false;
+    if (token.type != Token::kNumber || token.text.size() < 3) return false;
     if (!IsDigits(token.text.substr(0, 3))) return false;
     return token.text.size() == 3 ||
            (last && !(token.text[3] >= '0' && token.text[3] <= '9'));
@@ -1051,14 +1053,15 @@ class Parser {
   std::string TakeDigits() {
     std::string digits(Take().text);
     if (!IsDigits(digits)) return digits;
-    const bool decimal_comma = Is(T::kComma) && !Peek().space_before &&
+    const bool decimal_comma = Is(Token::kComma) && !Peek().space_before &&
                                !Peek(1).space_before &&
-                               Peek(2).type != T::kComma &&
+                               Peek(2).type != Token::kComma &&
                                bracket_depth_ == 0 && reading_.comma_is_decimal;
     // 3{,}21
-    const bool tight_comma = Is(T::kThousands) && Peek(1).text.size() != 3 &&
-                             Peek(2).type != T::kThousands;
-    if ((decimal_comma || tight_comma) && Peek(1).type == T::kNumber &&
+    const bool tight_comma = Is(Token::kThousands) &&
+                             Peek(1).text.size() != 3 &&
+                             Peek(2).type != Token::kThousands;
+    if ((decimal_comma || tight_comma) && Peek(1).type == Token::kNumber &&
         IsDigits(Peek(1).text)) {
       Take();
       return absl::StrCat(digits, ".", Take().text);
@@ -1069,19 +1072,21 @@ class Parser {
         (bracket_depth_ == 0 || reading_.brackets_thousands);
     const size_t mark = pos_;
     std::string merged = digits;
-    T separator = T::kEnd;  // kNumber stands for a space.
+    Token::Type separator = Token::kEnd;  // kNumber stands for a space.
     while (true) {
-      const T next =
-          Is(T::kThousands) ? T::kThousands
-          : Is(T::kComma) && !Peek().space_before && !Peek(1).space_before
-              ? T::kComma
-          : Is(T::kNumber) && Peek().space_before ? T::kNumber
-                                                  : T::kEnd;
-      if (next == T::kEnd || (separator != T::kEnd && next != separator)) break;
-      if (next == T::kComma && !comma_allowed) break;
-      const size_t ahead = next == T::kNumber ? 0 : 1;
+      const Token::Type next =
+          Is(Token::kThousands) ? Token::kThousands
+          : Is(Token::kComma) && !Peek().space_before && !Peek(1).space_before
+              ? Token::kComma
+          : Is(Token::kNumber) && Peek().space_before ? Token::kNumber
+                                                      : Token::kEnd;
+      if (next == Token::kEnd ||
+          (separator != Token::kEnd && next != separator))
+        break;
+      if (next == Token::kComma && !comma_allowed) break;
+      const size_t ahead = next == Token::kNumber ? 0 : 1;
       if (!IsGroup(Peek(ahead), /*last=*/true)) {
-        if (next == T::kComma && Peek(1).type == T::kNumber) {
+        if (next == Token::kComma && Peek(1).type == Token::kNumber) {
           // 1,234,5 is a list.
           pos_ = mark;
           return digits;
@@ -1095,7 +1100,7 @@ class Parser {
       if (group.size() > 3) break;
     }
     // 1 234/5 is a mixed number.
-    if (separator == T::kNumber && Is(T::kSlash)) {
+    if (separator == Token::kNumber && Is(Token::kSlash)) {
       pos_ = mark;
       return digits;
     }
@@ -1122,23 +1127,24 @@ class Parser {
   std::string TakeRepeating(const std::string& digits) {
     if (!absl::StrContains(digits, ".")) return "";
     const size_t mark = pos_;
-    T close;
+    Token::Type close;
     int value;
-    if (Is(T::kAccent) && (Peek().text == "bar" || Peek().text == "dot") &&
-        Peek(1).type == T::kOpen && Peek(1).value == '{') {
+    if (Is(Token::kAccent) && (Peek().text == "bar" || Peek().text == "dot") &&
+        Peek(1).type == Token::kOpen && Peek(1).value == '{') {
       Take();
       Take();
-      close = T::kClose;
+      close = Token::kClose;
       value = '{';
-    } else if (Is(T::kOpen, '(') && !Peek().space_before &&
-               Peek(1).type == T::kNumber && Peek(2).type == T::kClose) {
+    } else if (Is(Token::kOpen, '(') && !Peek().space_before &&
+               Peek(1).type == Token::kNumber &&
+               Peek(2).type == Token::kClose) {
       Take();
-      close = T::kClose;
+      close = Token::kClose;
       value = '(';
     } else {
       return "";
     }
-    if (Is(T::kNumber) && IsDigits(Peek().text) && Peek(1).type == close &&
+    if (Is(Token::kNumber) && IsDigits(Peek().text) && Peek(1).type == close &&
         Peek(1).value == value) {
       const std::string repeating(Take().text);
       Take();
@@ -1159,7 +1165,7 @@ class Parser {
     const std::string digits = TakeDigits();
     const std::string repeating = TakeRepeating(digits);
     if (!repeating.empty()) return Repeating(digits, repeating);
-    if (Is(T::kDots)) {
+    if (Is(Token::kDots)) {
       const size_t period = PeriodOf(digits);
       if (period > 0) {
         Take();
@@ -1175,12 +1181,12 @@ class Parser {
     if (failed_ || !whole) return failed_ ? kNoId : number;
     const size_t mark = pos_;
     Id part = kNoId;
-    if (Is(T::kFraction)) {
+    if (Is(Token::kFraction)) {
       part = Fraction();
       if (failed_) return kNoId;
-    } else if (Is(T::kNumber) && Peek().space_before && IsDigits(Peek().text) &&
-               Peek(1).type == T::kSlash && Peek(2).type == T::kNumber &&
-               IsDigits(Peek(2).text)) {
+    } else if (Is(Token::kNumber) && Peek().space_before &&
+               IsDigits(Peek().text) && Peek(1).type == Token::kSlash &&
+               Peek(2).type == Token::kNumber && IsDigits(Peek(2).text)) {
       const Id above = NumberOf(std::string(Take().text), kAutoNumber);
       Take();
       const Id below = NumberOf(std::string(Take().text), kAutoNumber);
@@ -1252,28 +1258,29 @@ class Parser {
     constexpr absl::string_view kAlways = "fghFGH";
     const bool always = absl::StrContains(kAlways, letter);
     // f{(x)}, as SymPy writes it.
-    if (Is(T::kOpen, '{') && Peek(1).type == T::kOpen && Peek(1).value == '(') {
+    if (Is(Token::kOpen, '{') && Peek(1).type == Token::kOpen &&
+        Peek(1).value == '(') {
       return always;
     }
-    if (!Is(T::kOpen, '(')) return false;
+    if (!Is(Token::kOpen, '(')) return false;
     if (always) return true;
     constexpr absl::string_view kOften = "PQRWTpquyzSCBNrst";
     return absl::StrContains(kOften, letter) &&
-           (Peek(1).type == T::kLetter || Peek(1).type == T::kNumber) &&
-           Peek(2).type == T::kClose && Peek(1).text != letter &&
-           !(Peek(1).type == T::kNumber &&
+           (Peek(1).type == Token::kLetter || Peek(1).type == Token::kNumber) &&
+           Peek(2).type == Token::kClose && Peek(1).text != letter &&
+           !(Peek(1).type == Token::kNumber &&
              absl::StrContains("pqyzrst", letter));
   }
 
   Id Letter() {
     std::string name(Take().text);
     if (integral_depth_ > 0 && name == "d" &&
-        (Is(T::kLetter) || Is(T::kAccent)) && !differential_found_) {
+        (Is(Token::kLetter) || Is(Token::kAccent)) && !differential_found_) {
       differential_ = std::string(Take().text);
       differential_found_ = true;
       return a_.MakeNumber(1);
     }
-    if (Is(T::kUnderscore) && Peek(1).type != T::kEnd) {
+    if (Is(Token::kUnderscore) && Peek(1).type != Token::kEnd) {
       // f_1(x) and x_1
       Take();
       const size_t from = pos_;
@@ -1285,15 +1292,15 @@ class Parser {
       return a_.MakeSymbol(name);
     }
     // C(10, 3)
-    if (name == "C" && Is(T::kOpen, '(') && Peek(1).type == T::kNumber &&
-        Peek(2).type == T::kComma && Peek(3).type == T::kNumber &&
-        Peek(4).type == T::kClose) {
+    if (name == "C" && Is(Token::kOpen, '(') &&
+        Peek(1).type == Token::kNumber && Peek(2).type == Token::kComma &&
+        Peek(3).type == Token::kNumber && Peek(4).type == Token::kClose) {
       Take();
       const std::vector<Id> arguments = Arguments('(');
       if (failed_ || arguments.size() != 2) return Fail();
       return a_.MakeFunction(Function::kBinomial, arguments);
     }
-    if (name == "P" && Is(T::kOpen, '(')) {
+    if (name == "P" && Is(Token::kOpen, '(')) {
       const size_t mark = pos_;
       if (SkipProbability()) {
         return a_.MakeSymbol(absl::StrCat("P", RawText(mark)));
@@ -1302,14 +1309,15 @@ class Parser {
     }
     const std::string letter = name;
     // f^{-1}(x)
-    if ((letter == "f" || letter == "g" || letter == "h") && Is(T::kCaret) &&
-        Peek(1).type == T::kOpen && Peek(2).type == T::kMinus &&
-        Peek(3).text == "1" && Peek(4).type == T::kClose &&
-        Peek(5).type == T::kOpen && Peek(5).value == '(') {
+    if ((letter == "f" || letter == "g" || letter == "h") &&
+        Is(Token::kCaret) && Peek(1).type == Token::kOpen &&
+        Peek(2).type == Token::kMinus && Peek(3).text == "1" &&
+        Peek(4).type == Token::kClose && Peek(5).type == Token::kOpen &&
+        Peek(5).value == '(') {
       for (int k = 0; k < 5; ++k) Take();
       name += "^-1";
     }
-    while (Is(T::kPrime)) {
+    while (Is(Token::kPrime)) {
       Take();
       name += '\'';
     }
@@ -1322,17 +1330,17 @@ class Parser {
     int depth = 0;
     bool event = false;
     do {
-      if (Is(T::kEnd)) return false;
-      if (Is(T::kOpen, '(')) ++depth;
-      if (Is(T::kClose, '(')) --depth;
-      event |= Is(T::kRelation) || Is(T::kBar) || Is(T::kSuchThat);
+      if (Is(Token::kEnd)) return false;
+      if (Is(Token::kOpen, '(')) ++depth;
+      if (Is(Token::kClose, '(')) --depth;
+      event |= Is(Token::kRelation) || Is(Token::kBar) || Is(Token::kSuchThat);
       Take();
     } while (depth > 0);
     return event;
   }
 
   Id Applied(const std::string& name) {
-    const bool braces = Accept(T::kOpen, '{');
+    const bool braces = Accept(Token::kOpen, '{');
     Take();
     const std::vector<Id> arguments = Arguments('(');
     if (failed_ || (braces && !AcceptBrace())) return Fail();
@@ -1346,7 +1354,7 @@ class Parser {
     const Id list = Statement();
     bar_depth_ = bars;
     --bracket_depth_;
-    if (failed_ || !Accept(T::kClose, bracket)) {
+    if (failed_ || !Accept(Token::kClose, bracket)) {
       Fail();
       return {};
     }
@@ -1359,7 +1367,7 @@ class Parser {
     const Token& accent = Take();
     const size_t from = pos_;
     const bool points =
-        Is(T::kOpen, '{') ? IsPoints(Peek(1)) : IsPoints(Peek());
+        Is(Token::kOpen, '{') ? IsPoints(Peek(1)) : IsPoints(Peek());
     if (!SkipGroup()) return Fail();
     std::string name = RawText(from);
     if (name.empty()) return Fail();
@@ -1373,7 +1381,7 @@ class Parser {
 
   Id FrenchInterval() {
     const Token& open = Take();
-    const bool closed = open.type == T::kOpen && open.value == '[';
+    const bool closed = open.type == Token::kOpen && open.value == '[';
     ++bracket_depth_;
     std::vector<Id> ends;
     ends.push_back(Chain());
@@ -1383,7 +1391,7 @@ class Parser {
     stop_at_ = last;
     ends.push_back(Chain());
     if (failed_ || pos_ != last) return Fail();
-    const bool end_closed = Take().type == T::kClose;
+    const bool end_closed = Take().type == Token::kClose;
     uint8_t flag = kOpenReal;
     if (closed) flag |= kOpenClosed;
     if (end_closed) flag |= kCloseClosed;
@@ -1409,7 +1417,7 @@ class Parser {
         const int bars = std::exchange(bar_depth_, 0);
         const Id inner = Additive();
         bar_depth_ = bars;
-        if (failed_ || !Accept(T::kClose, open)) return Fail();
+        if (failed_ || !Accept(Token::kClose, open)) return Fail();
         return a_.MakeFunction(open == 'f' ? Function::kFloor : Function::kCeil,
                                {Scalar(inner)});
       }
@@ -1426,7 +1434,7 @@ class Parser {
     builder_ = builder;
     bar_depth_ = bars;
     --bracket_depth_;
-    if (failed_ || !Is(T::kClose)) return Fail();
+    if (failed_ || !Is(Token::kClose)) return Fail();
     const int close = Peek().value;
     const bool matching = close == open || (open != '<' && close != '<' &&
                                             (close == '(' || close == '['));
@@ -1440,14 +1448,15 @@ class Parser {
   }
 
   Id Set() {
-    if (Accept(T::kClose, 'S')) return a_.Make(Op::kSet);
+    if (Accept(Token::kClose, 'S')) return a_.Make(Op::kSet);
     ++bracket_depth_;
     const int bars = std::exchange(bar_depth_, 0);
     ++builder_;
     Id first = Clause();
     --builder_;
     Id set = kNoId;
-    if (!failed_ && (Is(T::kSuchThat) || Is(T::kBar) || Is(T::kColon))) {
+    if (!failed_ &&
+        (Is(Token::kSuchThat) || Is(Token::kBar) || Is(Token::kColon))) {
       Take();
       const Id condition = Statement();
       if (!failed_) set = a_.Make(Op::kSetBuilder, {first, condition});
@@ -1464,11 +1473,11 @@ class Parser {
     }
     bar_depth_ = bars;
     --bracket_depth_;
-    if (failed_ || !Accept(T::kClose, 'S')) return Fail();
+    if (failed_ || !Accept(Token::kClose, 'S')) return Fail();
     return set;
   }
 
-  Id Bars(T bar, int* depth, Function function) {
+  Id Bars(Token::Type bar, int* depth, Function function) {
     Take();
     // ||x||: a bar right behind a bar opens once more.
     ++*depth;
@@ -1483,13 +1492,13 @@ class Parser {
   // The argument of \frac and \sqrt: a group or one token; of a number one
   // digit, if `one_digit`.
   Id Argument(bool one_digit = true) {
-    if (Is(T::kOpen, '{')) {
+    if (Is(Token::kOpen, '{')) {
       const int bars = std::exchange(bar_depth_, 0);
       const Id group = Group();
       bar_depth_ = bars;
       return failed_ ? kNoId : Scalar(group);
     }
-    if (Is(T::kNumber) && one_digit && Peek().text.size() > 1 &&
+    if (Is(Token::kNumber) && one_digit && Peek().text.size() > 1 &&
         IsDigits(Peek().text)) {
       Token& token = tokens_[pos_];
       const std::string digit(token.text.substr(0, 1));
@@ -1498,10 +1507,10 @@ class Parser {
       token.space_before = false;
       return NumberOf(digit, kAutoNumber);
     }
-    if (Is(T::kNumber)) return PlainNumber();
-    if (Is(T::kMinus)) return Fail();
+    if (Is(Token::kNumber)) return PlainNumber();
+    if (Is(Token::kMinus)) return Fail();
     // One letter is the argument, without what follows it: \sqrt xy.
-    if (Is(T::kLetter)) return a_.MakeSymbol(Take().text);
+    if (Is(Token::kLetter)) return a_.MakeSymbol(Take().text);
     return Primary();
   }
 
@@ -1517,13 +1526,13 @@ class Parser {
   Id Root() {
     const int index = Take().value;
     Id root = index > 0 ? a_.MakeNumber(index) : kNoId;
-    if (Is(T::kOpen, '[') && index == 0) {
+    if (Is(Token::kOpen, '[') && index == 0) {
       Take();
       root = Additive();
-      if (failed_ || !Accept(T::kClose, '[')) return Fail();
+      if (failed_ || !Accept(Token::kClose, '[')) return Fail();
     }
     Id radicand;
-    if (Is(T::kOpen, '(')) {
+    if (Is(Token::kOpen, '(')) {
       radicand = Group();
     } else {
       radicand = Argument(/*one_digit=*/false);
@@ -1554,11 +1563,11 @@ class Parser {
     Function function = static_cast<Function>(Take().value);
     Id base = kNoId;
     Id power = kNoId;
-    while (Is(T::kUnderscore) || Is(T::kCaret)) {
-      const bool below = Take().type == T::kUnderscore;
+    while (Is(Token::kUnderscore) || Is(Token::kCaret)) {
+      const bool below = Take().type == Token::kUnderscore;
       Id* const into = below ? &base : &power;
       if (*into != kNoId) return Fail();
-      const bool minus = !below && Accept(T::kMinus);
+      const bool minus = !below && Accept(Token::kMinus);
       *into = Argument();
       if (failed_) return kNoId;
       if (minus) *into = Negated(*into);
@@ -1570,7 +1579,7 @@ class Parser {
       power = kNoId;
     }
     std::vector<Id> arguments;
-    if (Is(T::kOpen) && Peek().value != 'f' && Peek().value != 'c') {
+    if (Is(Token::kOpen) && Peek().value != 'f' && Peek().value != 'c') {
       const int bracket = Take().value;
       if (TakesMany(function) || function == Function::kBinomial ||
           function == Function::kLog) {
@@ -1581,13 +1590,13 @@ class Parser {
         const Id inner = Statement();
         bar_depth_ = bars;
         --bracket_depth_;
-        if (failed_ || !Accept(T::kClose, bracket)) return Fail();
+        if (failed_ || !Accept(Token::kClose, bracket)) return Fail();
         if (a_.Is(inner, Op::kList)) return Fail();
         arguments = {inner};
       }
     } else {
       if (TakesMany(function) || function == Function::kBinomial) return Fail();
-      const bool minus = Accept(T::kMinus);
+      const bool minus = Accept(Token::kMinus);
       const Id argument = ImplicitProduct(/*argument=*/true);
       if (failed_) return kNoId;
       arguments = {minus ? Negated(argument) : Scalar(argument)};
@@ -1617,11 +1626,11 @@ class Parser {
 
   // _{k=1}^{n}, in either order.
   bool Bounds(Id* variable, Id* from, Id* to) {
-    while (Is(T::kUnderscore) || Is(T::kCaret)) {
-      const bool below = Take().type == T::kUnderscore;
-      const Id bound = Is(T::kOpen, '{') ? OptionalGroup()
-                       : Is(T::kLetter)  ? a_.MakeSymbol(Take().text)
-                                         : Primary();
+    while (Is(Token::kUnderscore) || Is(Token::kCaret)) {
+      const bool below = Take().type == Token::kUnderscore;
+      const Id bound = Is(Token::kOpen, '{') ? OptionalGroup()
+                       : Is(Token::kLetter)  ? a_.MakeSymbol(Take().text)
+                                             : Primary();
       if (failed_) return false;
       if (bound == kNoId) continue;  // Empty braces.
       if (!below) {
@@ -1638,7 +1647,7 @@ class Parser {
   }
 
   Id OptionalGroup() {
-    if (Peek(1).type == T::kClose) {
+    if (Peek(1).type == Token::kClose) {
       Take();
       Take();
       return kNoId;
@@ -1647,7 +1656,7 @@ class Parser {
   }
 
   Id Series() {
-    const Op op = Take().type == T::kSum ? Op::kSum : Op::kProduct;
+    const Op op = Take().type == Token::kSum ? Op::kSum : Op::kProduct;
     Id variable = kNoId;
     Id from = kNoId;
     Id to = kNoId;
@@ -1686,13 +1695,14 @@ class Parser {
 
   Id Limit() {
     Take();
-    if (!Accept(T::kUnderscore) || !Accept(T::kOpen, '{')) return Fail();
-    if (!Is(T::kLetter)) return Fail();
+    if (!Accept(Token::kUnderscore) || !Accept(Token::kOpen, '{'))
+      return Fail();
+    if (!Is(Token::kLetter)) return Fail();
     const Id variable = a_.MakeSymbol(Take().text);
-    if (!Accept(T::kArrow)) return Fail();
+    if (!Accept(Token::kArrow)) return Fail();
     const Id point = Additive();
     if (failed_) return kNoId;
-    if (Is(T::kCaret)) return Fail();  // One-sided.
+    if (Is(Token::kCaret)) return Fail();  // One-sided.
     if (!AcceptBrace()) return Fail();
     const Id body = Product();
     if (failed_) return kNoId;
@@ -1708,14 +1718,14 @@ class Parser {
     const int bars = std::exchange(bar_depth_, 0);
     std::vector<std::vector<Id>> rows(1);
     size_t cells = 0;
-    while (!failed_ && !Is(T::kEndEnvironment)) {
-      if (Is(T::kEnd)) {
+    while (!failed_ && !Is(Token::kEndEnvironment)) {
+      if (Is(Token::kEnd)) {
         Fail();
-      } else if (Accept(T::kRowEnd)) {
+      } else if (Accept(Token::kRowEnd)) {
         if (!rows.back().empty()) rows.emplace_back();
-      } else if (Accept(T::kAmpersand)) {
+      } else if (Accept(Token::kAmpersand)) {
         continue;
-      } else if (Is(T::kComma) || Is(T::kSemicolon)) {
+      } else if (Is(Token::kComma) || Is(Token::kSemicolon)) {
         Take();
       } else {
         rows.back().push_back(Statement());

@@ -8,12 +8,12 @@
 #include "reward/math/cases.h"
 #include "reward/math/exact.h"
 #include "reward/math/expr_text.h"
-#include "reward/math/lexer.h"
 #include "reward/math/modular.h"
 #include "reward/math/parser.h"
 #include "reward/math/plain_text.h"
 #include "reward/math/real_set.h"
 #include "reward/math/scalar.h"
+#include "reward/math/unicode_latex.h"
 #include "reward/math/units.h"
 
 namespace ponder::math {

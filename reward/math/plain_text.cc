@@ -11,7 +11,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "absl/types/span.h"
-#include "reward/math/lexer.h"
+#include "reward/math/unicode_latex.h"
 
 namespace ponder::math {
 namespace {

@@ -9,8 +9,8 @@
 #include "absl/strings/str_cat.h"
 #include "reward/math/budget.h"
 #include "reward/math/compare.h"
-#include "reward/math/lexer.h"
 #include "reward/math/limits.h"
+#include "reward/math/unicode_latex.h"
 #include "reward/response_parts.h"
 
 namespace ponder {
