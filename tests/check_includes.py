@@ -16,6 +16,8 @@ ARROWS = {
     "proto": ["base"],
     "policy": ["base"],
     "policy/files": ["base"],
+    "policy/gguf": ["base", "policy", "policy/files"],
+    "policy/jinja": ["base"],
     "policy/text": ["base", "policy/files"],
     "rollout": ["policy", "proto", "base"],
     "libexec": [],
@@ -28,7 +30,8 @@ ARROWS = {
             "base"],
 }
 TORCH_FREE = ["base", "proto", "libexec", "sandbox", "reward", "monitor",
-              "policy/files", "policy/text", "rl/data"]
+              "policy/files", "policy/gguf", "policy/jinja", "policy/text",
+              "rl/data"]
 TORCH = ["ATen", "c10", "torch"]
 
 # Files of formulas and parsers know nothing of the wire. base/ is free of gRPC
@@ -110,6 +113,7 @@ def check_itself():
             ("policy/decoder.cc", "proto/config.pb.h"),
             ("policy/text/bpe.cc", "policy/decoder.h"),
             ("policy/text/bpe.cc", "ATen/ATen.h"),
+            ("policy/jinja/parser.cc", "policy/text/tokenizer.h"),
             ("rollout/engine.cc", "rl/learner.h"),
             ("rollout/engine.cc", "reward/scorer.h"),
             ("rl/learner.cc", "rollout/engine.h"),
