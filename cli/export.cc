@@ -12,6 +12,7 @@
 #include "cli/command.h"
 #include "cli/policy_folder.h"
 #include "policy/checkpoint.h"
+#include "policy/gguf/gguf_export.h"
 
 namespace ponder {
 namespace {
@@ -27,18 +28,32 @@ struct ExportFlags {
 constexpr int64_t kSmallFilesBytes = 64 << 20;
 
 absl::StatusOr<at::ScalarType> TypeOf(const ExportFlags& flags) {
-  if (flags.format != "hf") {
-    return absl::UnimplementedError(
-        absl::StrCat("--format ", flags.format,
-                     ": this version writes hf only; llama.cpp's "
-                     "convert_hf_to_gguf.py turns such a folder into gguf"));
-  }
   const at::ScalarType type = ScalarTypeOf(absl::AsciiStrToUpper(flags.type));
   if (type == at::ScalarType::Undefined) {
-    return absl::UnimplementedError(absl::StrCat(
-        "--type ", flags.type, ": this version writes f32, f16 and bf16 only"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("--type ", flags.type,
+                     ": a Hugging Face folder holds f32, f16 or bf16"));
   }
   return type;
+}
+
+// For llama.cpp, from the folder's files as they are.
+absl::Status RunExportGguf(const ExportFlags& flags) {
+  PONDER_ASSIGN_OR_RETURN(const std::string folder,
+                          FindPolicyFolder(flags.from));
+  PONDER_ASSIGN_OR_RETURN(
+      const GgufSummary summary,
+      ExportGguf(folder, absl::AsciiStrToLower(flags.type), flags.out));
+  std::printf(
+      "wrote %s: %s with %s parameters as %s, %.1f MiB, from %s\n"
+      "talk to it with\n"
+      "  llama-cli -m %s\n",
+      flags.out.c_str(), summary.architecture.c_str(),
+      absl::StrCat(summary.parameters).c_str(),
+      absl::AsciiStrToLower(flags.type).c_str(),
+      static_cast<double>(summary.bytes) / (1 << 20), folder.c_str(),
+      flags.out.c_str());
+  return absl::OkStatus();
 }
 
 // Loads what `path` means. A running run may remove a checkpoint while it is
@@ -57,6 +72,7 @@ absl::StatusOr<Checkpoint> Load(const std::string& path, at::ScalarType type,
 }
 
 absl::Status RunExport(const ExportFlags& flags) {
+  if (flags.format == "gguf") return RunExportGguf(flags);
   PONDER_ASSIGN_OR_RETURN(const at::ScalarType type, TypeOf(flags));
   // Made first: an existing place is refused before anything is read.
   PONDER_ASSIGN_OR_RETURN(FolderWriter writer, FolderWriter::Create(flags.out));
@@ -109,11 +125,18 @@ void AddExportCommand(CLI::App& app, Command* chosen) {
       ->add_option("FROM", flags->from,
                    "A run (finished or running), or a checkpoint's folder")
       ->required();
-  command->add_option("--format", flags->format, "hf: a Hugging Face folder")
+  command
+      ->add_option("--format", flags->format,
+                   "hf: a Hugging Face folder; gguf: a file for llama.cpp")
+      ->check(CLI::IsMember({"hf", "gguf"}))
       ->capture_default_str();
-  command->add_option("--type", flags->type, "Of the weights: f32, f16, bf16")
+  command
+      ->add_option("--type", flags->type,
+                   "Of the weights: f32, f16, bf16; gguf also q8_0, q4_0, "
+                   "q4_k_m")
       ->capture_default_str();
-  command->add_option("--out", flags->out, "The new folder")->required();
+  command->add_option("--out", flags->out, "The new folder or file")
+      ->required();
   command->callback(
       [flags, chosen] { *chosen = [flags] { return RunExport(*flags); }; });
 }

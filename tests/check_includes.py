@@ -17,6 +17,7 @@ ARROWS = {
     "policy": ["base"],
     "policy/files": ["base"],
     "policy/gguf": ["base", "policy", "policy/files"],
+    "policy/gguf": ["base", "policy", "policy/files"],
     "policy/jinja": ["base"],
     "policy/text": ["base", "policy/files"],
     "rollout": ["policy", "proto", "base"],

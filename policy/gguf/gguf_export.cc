@@ -1,0 +1,339 @@
+#include "policy/gguf/gguf_export.h"
+
+#include <bit>
+#include <cmath>
+#include <cstring>
+#include <memory>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "base/file.h"
+#include "base/status_macros.h"
+#include "policy/files/safetensors.h"
+#include "policy/gguf/ggml_blocks.h"
+#include "policy/gguf/gguf_tokenizer.h"
+#include "policy/gguf/gguf_writer.h"
+#include "policy/model_config.h"
+#include "policy/rope.h"
+
+namespace ponder {
+namespace {
+
+// general.file_type and the type of matrices.
+struct FileType {
+  uint32_t number;
+  GgmlType matrices;
+};
+
+absl::StatusOr<FileType> FileTypeOf(absl::string_view type) {
+  static constexpr std::pair<absl::string_view, FileType> kTypes[] = {
+      {"f32", {0, GgmlType::kF32}},      {"f16", {1, GgmlType::kF16}},
+      {"q4_0", {2, GgmlType::kQ4_0}},    {"q8_0", {7, GgmlType::kQ8_0}},
+      {"q4_k_m", {15, GgmlType::kQ4_K}}, {"bf16", {32, GgmlType::kBf16}}};
+  for (const auto& [name, file_type] : kTypes) {
+    if (name == type) return file_type;
+  }
+  return absl::InvalidArgumentError(absl::StrCat(
+      "--type ", type, ": wanted f32, f16, bf16, q8_0, q4_0 or q4_k_m"));
+}
+
+// llama.cpp's q4_k_m gives these layers more bits: the first and last eighth
+// and every third between them.
+bool GetsMoreBits(int64_t layer, int64_t num_layers) {
+  return layer < num_layers / 8 || layer >= 7 * num_layers / 8 ||
+         (layer - num_layers / 8) % 3 == 2;
+}
+
+// A row of a tensor as floats.
+void ReadRow(const TensorInfo& tensor, int64_t row, absl::Span<float> out) {
+  const auto size = static_cast<size_t>(SafetensorsDtypeSize(tensor.dtype));
+  const char* const bytes =
+      tensor.bytes + static_cast<size_t>(row) * out.size() * size;
+  if (tensor.dtype == "F32") {
+    std::memcpy(out.data(), bytes, out.size() * size);
+    return;
+  }
+  for (size_t k = 0; k < out.size(); ++k) {
+    uint16_t bits;
+    std::memcpy(&bits, bytes + 2 * k, sizeof(bits));
+    out[k] = tensor.dtype == "BF16"
+                 ? std::bit_cast<float>(static_cast<uint32_t>(bits) << 16)
+                 : HalfToFloat(bits);
+  }
+}
+
+class Exporter {
+ public:
+  Exporter(const std::string& folder, const SafetensorsFolder& weights,
+           const ModelConfig& config, FileType type)
+      : folder_(folder), weights_(weights), config_(config), type_(type) {}
+
+  absl::Status AddKeys() {
+    const std::string& arch = config_.model_type;
+    const auto key = [&](absl::string_view name) {
+      return absl::StrCat(arch, ".", name);
+    };
+    const auto u32 = [](int64_t value) { return static_cast<uint32_t>(value); };
+    writer_.Add("general.architecture", arch);
+    writer_.Add("general.name", "ponder");
+    writer_.Add("general.file_type", type_.number);
+    writer_.Add(key("block_count"), u32(config_.num_layers));
+    writer_.Add(key("context_length"), u32(config_.max_position_embeddings));
+    writer_.Add(key("embedding_length"), u32(config_.hidden_size));
+    writer_.Add(key("feed_forward_length"), u32(config_.intermediate_size));
+    writer_.Add(key("vocab_size"), u32(config_.vocab_size));
+    writer_.Add(key("attention.head_count"), u32(config_.num_heads));
+    writer_.Add(key("attention.head_count_kv"), u32(config_.num_kv_heads));
+    writer_.Add(key("attention.layer_norm_rms_epsilon"),
+                static_cast<float>(config_.rms_norm_eps));
+    writer_.Add(key("attention.key_length"), u32(config_.head_dim));
+    writer_.Add(key("attention.value_length"), u32(config_.head_dim));
+    writer_.Add(key("rope.dimension_count"), u32(config_.head_dim));
+    writer_.Add(key("rope.freq_base"), static_cast<float>(config_.rope.theta));
+    return AddRopeScaling(key("rope.scaling."));
+  }
+
+  absl::Status AddTensors() {
+    PONDER_RETURN_IF_ERROR(
+        AddMatrix("token_embd.weight", "model.embed_tokens.weight",
+                  config_.tie_word_embeddings ? Output() : type_.matrices));
+    PONDER_RETURN_IF_ERROR(
+        AddVector("output_norm.weight", "model.norm.weight"));
+    if (!config_.tie_word_embeddings) {
+      PONDER_RETURN_IF_ERROR(
+          AddMatrix("output.weight", "lm_head.weight", Output()));
+    }
+    if (config_.rope.type == "llama3") AddRopeFactors();
+    for (int64_t layer = 0; layer < config_.num_layers; ++layer) {
+      PONDER_RETURN_IF_ERROR(AddLayer(layer));
+    }
+    // What has no place in the file would be lost.
+    for (const TensorInfo& tensor : weights_.tensors()) {
+      const bool tied =
+          config_.tie_word_embeddings && tensor.name == "lm_head.weight";
+      if (!used_.contains(tensor.name) && !tied &&
+          !absl::EndsWith(tensor.name, "rotary_emb.inv_freq")) {
+        return absl::UnimplementedError(
+            absl::StrCat(folder_, ": tensor ", tensor.name,
+                         " has no place in a GGUF file "
+                         "of architecture ",
+                         config_.model_type));
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  GgufWriter& writer() { return writer_; }
+
+ private:
+  absl::Status AddRopeScaling(const std::string& key) {
+    const RopeConfig& rope = config_.rope;
+    if (rope.type == "default" || rope.type == "llama3") {
+      return absl::OkStatus();
+    }
+    if (rope.type != "linear" && rope.type != "yarn") {
+      return absl::UnimplementedError(
+          absl::StrCat(folder_, ": rope type ", rope.type,
+                       " cannot be written to GGUF; llama.cpp knows default, "
+                       "linear, yarn and llama3"));
+    }
+    writer_.Add(key + "type", rope.type);
+    writer_.Add(key + "factor", static_cast<float>(rope.factor));
+    if (rope.type != "yarn") return absl::OkStatus();
+    if (rope.mscale != 0 || rope.mscale_all_dim != 0 || !rope.truncate) {
+      return absl::UnimplementedError(
+          absl::StrCat(folder_,
+                       ": this yarn (mscale, or ramps that are not truncated) "
+                       "cannot be written to GGUF"));
+    }
+    writer_.Add(key + "original_context_length",
+                static_cast<uint32_t>(rope.original_max_position_embeddings));
+    writer_.Add(key + "yarn_beta_fast", static_cast<float>(rope.beta_fast));
+    writer_.Add(key + "yarn_beta_slow", static_cast<float>(rope.beta_slow));
+    if (rope.attention_factor != 0) {
+      // llama.cpp multiplies with its own 0.1 ln(factor) + 1.
+      writer_.Add(key + "yarn_attn_factor",
+                  static_cast<float>(rope.attention_factor /
+                                     (0.1 * std::log(rope.factor) + 1)));
+    }
+    return absl::OkStatus();
+  }
+
+  // What llama.cpp divides the plain frequencies by.
+  void AddRopeFactors() {
+    RopeConfig plain;
+    plain.theta = config_.rope.theta;
+    std::vector<float> factors = RopeFrequencies(plain, config_.head_dim);
+    const std::vector<float> scaled =
+        RopeFrequencies(config_.rope, config_.head_dim);
+    for (size_t k = 0; k < factors.size(); ++k) factors[k] /= scaled[k];
+    GgufTensor tensor;
+    tensor.name = "rope_freqs.weight";
+    tensor.shape = {static_cast<int64_t>(factors.size())};
+    tensor.read_row = [factors](int64_t, absl::Span<float> row) {
+      std::copy(factors.begin(), factors.end(), row.begin());
+    };
+    writer_.AddTensor(std::move(tensor));
+  }
+
+  absl::Status AddLayer(int64_t layer) {
+    const std::string from = absl::StrCat("model.layers.", layer, ".");
+    const std::string to = absl::StrCat("blk.", layer, ".");
+    const bool k_mixture = type_.number == 15;
+    const GgmlType more = k_mixture && GetsMoreBits(layer, config_.num_layers)
+                              ? GgmlType::kQ6_K
+                              : type_.matrices;
+    struct Projection {
+      const char* to;
+      const char* from;
+      GgmlType type;
+      bool has_bias;
+      int64_t heads;  // Whose halves llama.cpp wants interleaved; 0: none.
+    };
+    // Only llama's rotary embedding turns neighbours; its rows are permuted.
+    const bool permuted = config_.model_type == "llama";
+    const Projection projections[] = {
+        {"attn_q", "self_attn.q_proj", type_.matrices, config_.qkv_bias,
+         permuted ? config_.num_heads : 0},
+        {"attn_k", "self_attn.k_proj", type_.matrices, config_.qkv_bias,
+         permuted ? config_.num_kv_heads : 0},
+        {"attn_v", "self_attn.v_proj", more, config_.qkv_bias, 0},
+        {"attn_output", "self_attn.o_proj", type_.matrices, config_.output_bias,
+         0},
+        {"ffn_gate", "mlp.gate_proj", type_.matrices, config_.mlp_bias, 0},
+        {"ffn_up", "mlp.up_proj", type_.matrices, config_.mlp_bias, 0},
+        {"ffn_down", "mlp.down_proj", more, config_.mlp_bias, 0},
+    };
+    PONDER_RETURN_IF_ERROR(
+        AddVector(to + "attn_norm.weight", from + "input_layernorm.weight"));
+    for (const Projection& p : projections) {
+      PONDER_RETURN_IF_ERROR(AddMatrix(absl::StrCat(to, p.to, ".weight"),
+                                       absl::StrCat(from, p.from, ".weight"),
+                                       p.type, p.heads));
+      if (p.has_bias) {
+        PONDER_RETURN_IF_ERROR(AddVector(absl::StrCat(to, p.to, ".bias"),
+                                         absl::StrCat(from, p.from, ".bias"),
+                                         p.heads));
+      }
+    }
+    if (config_.qk_norm) {
+      PONDER_RETURN_IF_ERROR(AddVector(to + "attn_q_norm.weight",
+                                       from + "self_attn.q_norm.weight"));
+      PONDER_RETURN_IF_ERROR(AddVector(to + "attn_k_norm.weight",
+                                       from + "self_attn.k_norm.weight"));
+    }
+    return AddVector(to + "ffn_norm.weight",
+                     from + "post_attention_layernorm.weight");
+  }
+
+  GgmlType Output() const {
+    return type_.number == 15 ? GgmlType::kQ6_K : type_.matrices;
+  }
+
+  absl::StatusOr<const TensorInfo*> Find(const std::string& name) {
+    const TensorInfo* const tensor = weights_.Find(name);
+    if (tensor == nullptr) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(folder_, ": tensor ", name, " is missing"));
+    }
+    if (tensor->dtype != "F32" && tensor->dtype != "F16" &&
+        tensor->dtype != "BF16") {
+      return absl::UnimplementedError(
+          absl::StrCat(folder_, ": tensor ", name, " is ", tensor->dtype,
+                       "; wanted F32, F16 or BF16"));
+    }
+    used_.insert(name);
+    return tensor;
+  }
+
+  // The row of the source for a row of llama.cpp's order: of each head the
+  // first and second half take turns.
+  static int64_t SourceRow(int64_t row, int64_t head_dim) {
+    const int64_t head = row / head_dim;
+    const int64_t within = row % head_dim;
+    return head * head_dim + within % 2 * (head_dim / 2) + within / 2;
+  }
+
+  absl::Status AddMatrix(const std::string& to, const std::string& from,
+                         GgmlType type, int64_t heads = 0) {
+    PONDER_ASSIGN_OR_RETURN(const TensorInfo* const source, Find(from));
+    if (source->shape.size() != 2) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(folder_, ": tensor ", from, " is no matrix"));
+    }
+    const int64_t columns = source->shape[1];
+    if (columns % GgmlBlockNumbers(type) != 0) {
+      type = columns % GgmlBlockNumbers(GgmlType::kQ8_0) == 0 ? GgmlType::kQ8_0
+                                                              : GgmlType::kF16;
+    }
+    GgufTensor tensor;
+    tensor.name = to;
+    tensor.shape = source->shape;
+    tensor.type = type;
+    const int64_t head_dim = heads > 0 ? source->shape[0] / heads : 0;
+    tensor.read_row = [source, head_dim](int64_t row, absl::Span<float> out) {
+      ReadRow(*source, head_dim > 0 ? SourceRow(row, head_dim) : row, out);
+    };
+    writer_.AddTensor(std::move(tensor));
+    return absl::OkStatus();
+  }
+
+  absl::Status AddVector(const std::string& to, const std::string& from,
+                         int64_t heads = 0) {
+    PONDER_ASSIGN_OR_RETURN(const TensorInfo* const source, Find(from));
+    if (source->shape.size() != 1) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(folder_, ": tensor ", from, " is no vector"));
+    }
+    GgufTensor tensor;
+    tensor.name = to;
+    tensor.shape = source->shape;
+    const int64_t head_dim = heads > 0 ? source->shape[0] / heads : 0;
+    tensor.read_row = [source, head_dim](int64_t, absl::Span<float> out) {
+      ReadRow(*source, 0, out);
+      if (head_dim == 0) return;
+      const std::vector<float> plain(out.begin(), out.end());
+      for (size_t k = 0; k < out.size(); ++k) {
+        out[k] = plain[static_cast<size_t>(
+            SourceRow(static_cast<int64_t>(k), head_dim))];
+      }
+    };
+    writer_.AddTensor(std::move(tensor));
+    return absl::OkStatus();
+  }
+
+  const std::string& folder_;
+  const SafetensorsFolder& weights_;
+  const ModelConfig& config_;
+  const FileType type_;
+  GgufWriter writer_;
+  std::set<std::string> used_;  // Tensors of the source.
+};
+
+}  // namespace
+
+absl::StatusOr<GgufSummary> ExportGguf(const std::string& folder,
+                                       absl::string_view type,
+                                       const std::string& path) {
+  PONDER_ASSIGN_OR_RETURN(const FileType file_type, FileTypeOf(type));
+  const std::string config_path = absl::StrCat(folder, "/config.json");
+  PONDER_ASSIGN_OR_RETURN(const std::string config_json, ReadFile(config_path));
+  PONDER_ASSIGN_OR_RETURN(const ModelConfig config,
+                          ParseModelConfig(config_json, config_path));
+  PONDER_ASSIGN_OR_RETURN(const std::unique_ptr<SafetensorsFolder> weights,
+                          SafetensorsFolder::Open(folder));
+  Exporter exporter(folder, *weights, config, file_type);
+  PONDER_RETURN_IF_ERROR(exporter.AddKeys());
+  PONDER_RETURN_IF_ERROR(
+      AddGgufTokenizer(folder, config.vocab_size, &exporter.writer()));
+  PONDER_RETURN_IF_ERROR(exporter.AddTensors());
+  PONDER_RETURN_IF_ERROR(exporter.writer().Write(path));
+  return GgufSummary{config.model_type, config.NumParameters(),
+                     exporter.writer().FileBytes()};
+}
+
+}  // namespace ponder
