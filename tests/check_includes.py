@@ -17,7 +17,6 @@ ARROWS = {
     "policy": ["base"],
     "policy/files": ["base"],
     "policy/gguf": ["base", "policy", "policy/files"],
-    "policy/gguf": ["base", "policy", "policy/files"],
     "policy/jinja": ["base"],
     "policy/text": ["base", "policy/files"],
     "rollout": ["policy", "proto", "base"],
