@@ -546,10 +546,6 @@ class Evaluator {
         if (analytic_) return Undefined();
         arb_set(result.re(), x[0].im());
         break;
-      case Function::kConj:
-        if (analytic_) return Undefined();
-        acb_conj(r, a);
-        break;
       case Function::kGcd:
       case Function::kLcm:
       case Function::kDet:

@@ -192,7 +192,6 @@ class Evaluator {
       case Function::kSign:
       case Function::kRe:
       case Function::kIm:
-      case Function::kConj:
         break;
       default:
         return std::nullopt;

@@ -5,6 +5,21 @@
 
 namespace ponder::math {
 
+Relation Reversed(Relation relation) {
+  switch (relation) {
+    case Relation::kLt:
+      return Relation::kGt;
+    case Relation::kLe:
+      return Relation::kGe;
+    case Relation::kGt:
+      return Relation::kLt;
+    case Relation::kGe:
+      return Relation::kLe;
+    default:
+      return relation;
+  }
+}
+
 Id Arena::Make(Op op, absl::Span<const Id> children, int32_t value,
                uint8_t flag) {
   Node node{op, flag, value, static_cast<int32_t>(children_.size()),

@@ -74,6 +74,9 @@ enum Flag : uint8_t {
 
 enum class Relation : uint8_t { kEq, kNe, kLt, kLe, kGt, kGe };
 
+// Of a < b the relation of b to a: >.
+Relation Reversed(Relation relation);
+
 enum class Function : uint8_t {
   kSin,
   kCos,
@@ -116,7 +119,6 @@ enum class Function : uint8_t {
   kSign,
   kRe,
   kIm,
-  kConj,
   kDet,
   kNorm,
 };
@@ -165,15 +167,13 @@ class Arena {
   Relation relation(Id id, int k) const {
     return static_cast<Relation>((nodes_[id].value >> (3 * k)) & 7);
   }
-  void AddFlag(Id id, uint8_t flag) { nodes_[id].flag |= flag; }
 
   // The number of a name.
   int32_t Name(absl::string_view name);
   const std::string& NameOf(int32_t number) const { return names_[number]; }
   size_t num_nodes() const { return nodes_.size(); }
-  size_t num_names() const { return names_.size(); }
 
-  // The same tree, up to nothing.
+  // The same nodes in the same places. Ways of writing a number do not count.
   bool SameTree(Id a, Id b) const;
   // True if a node of this kind is in it.
   bool Contains(Id id, Op op) const;

@@ -17,7 +17,7 @@ constexpr const char* kFunctionNames[] = {
     "floor",    "ceil",   "factorial", "double_factorial",
     "binomial", "gcd",    "lcm",       "mod",
     "max",      "min",    "sign",      "re",
-    "im",       "conj",   "det",       "norm"};
+    "im",       "det",    "norm"};
 
 constexpr const char* kRelations[] = {" = ",  " != ", " < ",
                                       " <= ", " > ",  " >= "};

@@ -282,43 +282,6 @@ bool DeniesOrHedges(absl::string_view text) {
   return false;
 }
 
-bool IsWordAnswer(absl::string_view normal_text) {
-  const auto is_letter = [](char c) {
-    return IsLetter(c) || static_cast<unsigned char>(c) >= 0x80;
-  };
-  return normal_text.size() >= 3 &&
-         std::all_of(normal_text.begin(), normal_text.end(), is_letter);
-}
-
-bool IsDateOrTime(absl::string_view normal_text) {
-  // 2024-05-06, 12/25/2024, 10:30, 10:30pm
-  std::vector<absl::string_view> parts =
-      absl::StrSplit(normal_text, absl::ByAnyChar("-/"));
-  const auto digits = [](absl::string_view part, size_t most) {
-    return !part.empty() && part.size() <= most &&
-           std::all_of(part.begin(), part.end(), IsDigit);
-  };
-  if (parts.size() == 3 && digits(parts[0], 4) && digits(parts[1], 2) &&
-      digits(parts[2], 4) && (parts[0].size() == 4 || parts[2].size() == 4)) {
-    return true;
-  }
-  const auto is_half_of_day = [](absl::string_view rest) {
-    return rest == "am" || rest == "pm" || rest == "a.m" || rest == "p.m" ||
-           rest == "a.m." || rest == "p.m." || rest == "AM" || rest == "PM";
-  };
-  size_t hours = 0;
-  while (hours < normal_text.size() && IsDigit(normal_text[hours])) ++hours;
-  if (hours > 0 && hours <= 2 && is_half_of_day(normal_text.substr(hours))) {
-    return true;
-  }
-  parts = absl::StrSplit(normal_text, ':');
-  if (parts.size() != 2 || !digits(parts[0], 2) || parts[1].size() < 2) {
-    return false;
-  }
-  if (!digits(parts[1].substr(0, 2), 2)) return false;
-  return is_half_of_day(parts[1].substr(2));
-}
-
 std::optional<Rational> NumberInWords(absl::string_view text) {
   if (text.size() > 200 || absl::StrContains(text, ",")) return std::nullopt;
   const std::string lower = absl::AsciiStrToLower(text);

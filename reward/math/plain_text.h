@@ -1,4 +1,4 @@
-// Answers as text: words, names, choices.
+// Texts without LaTeX's decoration, and what their words mean.
 
 #ifndef PONDER_REWARD_MATH_PLAIN_TEXT_H_
 #define PONDER_REWARD_MATH_PLAIN_TEXT_H_
@@ -15,12 +15,6 @@ namespace ponder::math {
 // letter and a full stop. Words are in lower case; single letters and points
 // (AB) keep their case, as there it matters.
 std::string NormalText(absl::string_view text);
-
-// True for a word, a name, or a choice: nothing that is calculated with.
-bool IsWordAnswer(absl::string_view normal_text);
-
-// True for a date or a time of day, which are no calculations.
-bool IsDateOrTime(absl::string_view normal_text);
 
 // True if a word in the text takes an answer back, doubts it or changes it:
 // "not", "perhaps", "minus", "thousands".

@@ -5,6 +5,7 @@
 
 #include "reward/math/exact.h"
 #include "reward/math/scalar.h"
+#include "reward/math/statements.h"
 
 namespace ponder::math {
 namespace {
@@ -165,25 +166,7 @@ class Builder {
     std::vector<int32_t> names;
     CollectSymbols(a_, id, &names);
     if (!names.empty()) return false;
-    switch (a_.op(id)) {
-      case Op::kTuple:
-      case Op::kList:
-      case Op::kSet:
-      case Op::kRelation:
-      case Op::kMatrix:
-      case Op::kUnion:
-      case Op::kIntersection:
-      case Op::kSetMinus:
-      case Op::kMember:
-      case Op::kNamedSet:
-      case Op::kEllipsis:
-      case Op::kInfinity:
-      case Op::kSetBuilder:
-      case Op::kCongruence:
-        return false;
-      default:
-        return true;
-    }
+    return !IsCollection(a_.op(id)) && !a_.Is(id, Op::kInfinity);
   }
 
   // -1 or 1 if it is minus or plus infinity.
@@ -417,21 +400,6 @@ class Builder {
     fmpq_add(result.linear.get(), result.linear.get(), part.get());
     result.constant = a_.Make(Op::kMul, {a.constant, b.constant});
     return result;
-  }
-
-  static Relation Reversed(Relation relation) {
-    switch (relation) {
-      case Relation::kLt:
-        return Relation::kGt;
-      case Relation::kLe:
-        return Relation::kGe;
-      case Relation::kGt:
-        return Relation::kLt;
-      case Relation::kGe:
-        return Relation::kLe;
-      default:
-        return relation;
-    }
   }
 
   // subject relation bound
