@@ -10,65 +10,36 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
+#include "absl/types/span.h"
 #include "reward/math/lexer.h"
 #include "reward/math/limits.h"
+#include "reward/math/matrices.h"
+#include "reward/math/number_text.h"
 #include "reward/math/plain_text.h"
+#include "reward/math/token.h"
+#include "reward/math/unit_text.h"
 #include "reward/math/units.h"
 
 namespace ponder::math {
 namespace {
 
-bool IsDigits(absl::string_view text) {
-  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
-    return c >= '0' && c <= '9';
-  });
-}
-
 constexpr int kCallsPerLevel = 8;  // From a bracket to the next one in it.
 
-// The value of a written number; false if it is beyond the limits.
-bool ParseNumber(absl::string_view text, Rational* value, int64_t* exponent) {
-  std::string digits;
-  int64_t scale = 0;
-  bool point = false;
-  *exponent = 0;
-  for (size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if (c == '.') {
-      point = true;
-    } else if (c == 'e' || c == 'E') {
-      absl::string_view rest = text.substr(i + 1);
-      if (absl::StartsWith(rest, "+")) rest.remove_prefix(1);
-      if (!absl::SimpleAtoi(rest, exponent) || *exponent > 1'000'000'000 ||
-          *exponent < -1'000'000'000) {
-        return false;
-      }
-      break;
-    } else {
-      digits += c;
-      if (point) --scale;
-    }
+bool TakesMany(Function function) {
+  return function == Function::kGcd || function == Function::kLcm ||
+         function == Function::kMax || function == Function::kMin ||
+         function == Function::kMod;
+}
+
+// arcsin for sin, arsinh for sinh; of others the function itself.
+Function InverseOf(Function function) {
+  const int index = static_cast<int>(function);
+  const int count = static_cast<int>(Function::kArcsin);
+  if (index < count) return static_cast<Function>(index + count);
+  if (function >= Function::kSinh && function <= Function::kCsch) {
+    return static_cast<Function>(index + count);
   }
-  if (digits.size() > kMaxDigits) return false;
-  if (digits.empty()) digits = "0";
-  if (fmpz_set_str(value->num(), digits.c_str(), 10) != 0) return false;
-  fmpz_one(value->den());
-  scale += *exponent;
-  *exponent = 0;
-  // A large power of ten stays a power.
-  if (scale > 400 || scale < -static_cast<int64_t>(kMaxDigits)) {
-    *exponent = scale;
-    return true;
-  }
-  Rational power;
-  TenToThe(&power, static_cast<unsigned>(std::abs(scale)));
-  if (scale >= 0) {
-    fmpq_mul(value->get(), value->get(), power.get());
-  } else {
-    fmpq_div(value->get(), value->get(), power.get());
-  }
-  return true;
+  return function;
 }
 
 class Parser {
@@ -125,8 +96,7 @@ class Parser {
     explicit Deeper(Parser* parser) : parser_(*parser) {
       if (++parser_.depth_ > kCallsPerLevel * kMaxDepth ||
           parser_.a_.num_nodes() > kMaxNodes) {
-        parser_.beyond_ = true;
-        parser_.Fail();
+        parser_.Beyond();
       }
     }
     ~Deeper() { --parser_.depth_; }
@@ -159,9 +129,16 @@ class Parser {
   }
   // A closing brace, which may be missing at the end of the text.
   bool AcceptBrace() { return Accept(Token::kClose, '{') || Is(Token::kEnd); }
+  absl::Span<const Token> Rest() const {
+    return absl::MakeConstSpan(tokens_).subspan(pos_);
+  }
   Id Fail() {
     failed_ = true;
     return kNoId;
+  }
+  Id Beyond() {
+    beyond_ = true;
+    return Fail();
   }
 
   // --- Statements -----------------------------------------------------------
@@ -198,8 +175,7 @@ class Parser {
       if (failed_) return kNoId;
       items.push_back(item);
       if (items.size() > kMaxItems) {
-        beyond_ = true;
-        return Fail();
+        return Beyond();
       }
       if (!Separator()) break;
     }
@@ -282,8 +258,7 @@ class Parser {
     while (relations.size() > kMaxRelations) {
       if (std::any_of(relations.begin(), relations.end(),
                       [](Relation r) { return r != Relation::kEq; })) {
-        beyond_ = true;
-        return Fail();
+        return Beyond();
       }
       relations.erase(relations.begin());
       sides.erase(sides.begin() + 1);
@@ -494,7 +469,7 @@ class Parser {
         left = WithUnit(left);
       } else if (StartsFactor()) {
         if (Is(Token::kNumber) && (IsLiteral(left) || a_.Is(left, Op::kUnit)) &&
-            !MixedAhead()) {
+            !IsMixedNumberAt(Rest())) {
           return Fail();
         }
         // 1{2} shows 12.
@@ -539,7 +514,7 @@ class Parser {
     Id left = Factor();
     while (!failed_ && StartsFactor() && !AtUnit(left) && !IsUnionLetter()) {
       if (argument && (Is(Token::kFunction) || Is(Token::kWord))) break;
-      if (Is(Token::kNumber) && !MixedAhead()) return Fail();
+      if (Is(Token::kNumber) && !IsMixedNumberAt(Rest())) return Fail();
       const Id right = Factor();
       if (failed_) return kNoId;
       left = Multiply(left, right);
@@ -616,39 +591,6 @@ class Parser {
     return IsUnitWord(Peek().text) && !a_.Contains(left, Op::kSymbol);
   }
 
-  // The product of "hundred", "thousand", ... at the front, which are taken
-  // off; 1 without one.
-  static int64_t TakeScale(std::string* words) {
-    static constexpr std::pair<absl::string_view, int64_t> kScales[] = {
-        {"dozen", 12},
-        {"hundred", 100},
-        {"thousand", 1000},
-        {"million", 1'000'000},
-        {"billion", 1'000'000'000},
-        {"trillion", 1'000'000'000'000},
-        {"\xe7\x99\xbe", 100},
-        {"\xe5\x8d\x83", 1000},
-        {"\xe4\xb8\x87", 10000},
-        {"\xe4\xba\xbf", 100'000'000}};
-    int64_t product = 1;
-    for (bool found = true; found && product < 1'000'000'000'000;) {
-      found = false;
-      for (const auto& [name, scale] : kScales) {
-        if (!absl::StartsWith(*words, name)) continue;
-        const bool ascii = name[0] >= 'a';
-        if (ascii && words->size() > name.size() &&
-            (*words)[name.size()] != ' ') {
-          continue;
-        }
-        *words = words->substr(
-            std::min(name.size() + (ascii ? 1 : 0), words->size()));
-        product *= scale;
-        found = true;
-      }
-    }
-    return product;
-  }
-
   Id WithUnit(Id left) {
     std::string name(Take().text);
     const int64_t scale = TakeScale(&name);
@@ -669,46 +611,12 @@ class Parser {
       if (failed_) return kNoId;
       return a_.Make(Op::kBased, {left, radix}, a_.Name(last_numeral_));
     }
-    if (IsOrdinal(name)) return left;
+    if (IsOrdinalEnding(name)) return left;
     if (!MayBeUnit(name)) return Fail();
-    while (true) {
-      if (Is(Token::kCaret)) {
-        const size_t mark = pos_;
-        Take();
-        const bool braces = Accept(Token::kOpen, '{');
-        if (Accept(Token::kMinus)) name += "/";
-        if (!Is(Token::kNumber)) {
-          pos_ = mark;
-          break;
-        }
-        if (name.back() == '/') {
-          // m s^{-1}, of which only -1 is read: m/s
-          name.pop_back();
-          const size_t space = name.rfind(' ');
-          if (Take().text != "1") return Fail();
-          name = space == std::string::npos
-                     ? absl::StrCat("/", name)
-                     : absl::StrCat(name.substr(0, space), "/",
-                                    name.substr(space + 1));
-          if (braces && !AcceptBrace()) return Fail();
-          continue;
-        }
-        if (Peek().text != "2" && Peek().text != "3") return Fail();
-        if (name.size() == 1 && name != "m") return Fail();  // s^2
-        absl::StrAppend(&name, "^", Take().text);
-        if (braces && !AcceptBrace()) return Fail();
-      } else if (Is(Token::kSlash) && (Peek(1).type == Token::kWord ||
-                                       (Peek(1).type == Token::kLetter &&
-                                        IsUnitWord(Peek(1).text)))) {
-        Take();
-        absl::StrAppend(&name, "/", Take().text);
-      } else if (Is(Token::kWord)) {
-        absl::StrAppend(&name, " ", Take().text);
-      } else {
-        break;
-      }
-    }
-    return a_.Make(Op::kUnit, {Scalar(left)}, a_.Name(name));
+    const std::optional<TakenUnit> unit = UnitAt(Rest(), std::move(name));
+    if (!unit.has_value()) return Fail();
+    pos_ += unit->num_tokens;
+    return a_.Make(Op::kUnit, {Scalar(left)}, a_.Name(unit->name));
   }
 
   // --- Factors --------------------------------------------------------------
@@ -757,10 +665,6 @@ class Parser {
     return a_.Make(Op::kDegree, {Scalar(base)});
   }
 
-  static bool IsOrdinal(absl::string_view word) {
-    return word == "th" || word == "st" || word == "nd" || word == "rd";
-  }
-
   Id Power(Id base) {
     Id exponent = kNoId;
     if (Is(Token::kOpen, '{')) {
@@ -770,7 +674,7 @@ class Parser {
         if (!AcceptBrace()) return Fail();
         return Degrees(base);
       }
-      if (Is(Token::kWord) && IsLiteral(base) && IsOrdinal(Peek().text)) {
+      if (Is(Token::kWord) && IsLiteral(base) && IsOrdinalEnding(Peek().text)) {
         Take();
         return AcceptBrace() ? base : Fail();
       }
@@ -782,7 +686,7 @@ class Parser {
       }
       if (a_.Is(base, Op::kMatrix) && IsTransposition()) {
         Take();
-        return AcceptBrace() ? Transposed(base) : Fail();
+        return AcceptBrace() ? Transposed(&a_, base) : Fail();
       }
       if (Is(Token::kMinus) && Peek(1).type == Token::kClose)
         return Fail();  // x^{-}
@@ -796,7 +700,7 @@ class Parser {
       return base;  // A vector written as a row.
     } else if (a_.Is(base, Op::kMatrix) && IsTransposition()) {
       Take();
-      return Transposed(base);
+      return Transposed(&a_, base);
     } else if (Is(Token::kMinus) || Is(Token::kPlus)) {
       const bool minus = Take().type == Token::kMinus;
       exponent = Is(Token::kNumber) ? PlainNumber() : Primary();
@@ -830,18 +734,6 @@ class Parser {
   bool IsTransposition() const {
     return (Is(Token::kLetter) && Peek().text == "T") ||
            (Is(Token::kWord) && Peek().text == "T");
-  }
-
-  Id Transposed(Id matrix) {
-    const int columns = a_.node(matrix).value;
-    const int rows = a_.node(matrix).count / std::max(columns, 1);
-    std::vector<Id> cells;
-    for (int c = 0; c < columns; ++c) {
-      for (int r = 0; r < rows; ++r) {
-        cells.push_back(a_.child(matrix, r * columns + c));
-      }
-    }
-    return a_.Make(Op::kMatrix, cells, rows);
   }
 
   // What is written from token `from` to here, without space and braces.
@@ -906,17 +798,6 @@ class Parser {
           absl::StrCat(a_.Is(base, Op::kEuler) ? "e_" : "i_", name));
     }
     return Fail();
-  }
-
-  static int RadixOfWord(absl::string_view word) {
-    static constexpr std::pair<absl::string_view, int> kWords[] = {
-        {"two", 2},  {"three", 3},   {"four", 4},    {"five", 5},
-        {"six", 6},  {"seven", 7},   {"eight", 8},   {"nine", 9},
-        {"ten", 10}, {"twelve", 12}, {"sixteen", 16}};
-    for (const auto& [name, radix] : kWords) {
-      if (word == name) return radix;
-    }
-    return 0;
   }
 
   Id Primary() {
@@ -1034,124 +915,32 @@ class Parser {
 
   // --- Numbers --------------------------------------------------------------
 
-  // 3 1/2 or 3 \frac{1}{2} at this token.
-  bool MixedAhead() const {
-    if (!Is(Token::kNumber) || !IsDigits(Peek().text)) return false;
-    return Peek(1).type == Token::kFraction ||
-           (Peek(1).type == Token::kNumber && Peek(2).type == Token::kSlash);
-  }
-
-  // Three digits that may follow a thousands separator.
-  static bool IsGroup(const Token& token, bool last) {
-    if (token.type != Token::kNumber || token.text.size() < 3) return false;
-    if (!IsDigits(token.text.substr(0, 3))) return false;
-    return token.text.size() == 3 ||
-           (last && !(token.text[3] >= '0' && token.text[3] <= '9'));
-  }
-
   // The digits of a number from here on, with its groups of thousands.
   std::string TakeDigits() {
-    std::string digits(Take().text);
-    if (!IsDigits(digits)) return digits;
-    const bool decimal_comma = Is(Token::kComma) && !Peek().space_before &&
-                               !Peek(1).space_before &&
-                               Peek(2).type != Token::kComma &&
-                               bracket_depth_ == 0 && reading_.comma_is_decimal;
-    // 3{,}21
-    const bool tight_comma = Is(Token::kThousands) &&
-                             Peek(1).text.size() != 3 &&
-                             Peek(2).type != Token::kThousands;
-    if ((decimal_comma || tight_comma) && Peek(1).type == Token::kNumber &&
-        IsDigits(Peek(1).text)) {
-      Take();
-      return absl::StrCat(digits, ".", Take().text);
-    }
-    if (digits.size() > 3 || digits[0] == '0') return digits;
-    const bool comma_allowed =
-        !reading_.comma_is_list &&
-        (bracket_depth_ == 0 || reading_.brackets_thousands);
-    const size_t mark = pos_;
-    std::string merged = digits;
-    Token::Type separator = Token::kEnd;  // kNumber stands for a space.
-    while (true) {
-      const Token::Type next =
-          Is(Token::kThousands) ? Token::kThousands
-          : Is(Token::kComma) && !Peek().space_before && !Peek(1).space_before
-              ? Token::kComma
-          : Is(Token::kNumber) && Peek().space_before ? Token::kNumber
-                                                      : Token::kEnd;
-      if (next == Token::kEnd ||
-          (separator != Token::kEnd && next != separator))
-        break;
-      if (next == Token::kComma && !comma_allowed) break;
-      const size_t ahead = next == Token::kNumber ? 0 : 1;
-      if (!IsGroup(Peek(ahead), /*last=*/true)) {
-        if (next == Token::kComma && Peek(1).type == Token::kNumber) {
-          // 1,234,5 is a list.
-          pos_ = mark;
-          return digits;
-        }
-        break;
-      }
-      separator = next;
-      if (ahead == 1) Take();
-      const absl::string_view group = Take().text;
-      merged.append(group.data(), group.size());
-      if (group.size() > 3) break;
-    }
-    // 1 234/5 is a mixed number.
-    if (separator == Token::kNumber && Is(Token::kSlash)) {
-      pos_ = mark;
-      return digits;
-    }
-    return merged;
+    CommaMeaning comma;
+    comma.decimal = bracket_depth_ == 0 && reading_.comma_is_decimal;
+    comma.thousands = !reading_.comma_is_list &&
+                      (bracket_depth_ == 0 || reading_.brackets_thousands);
+    TakenDigits taken = DigitsAt(Rest(), comma);
+    pos_ += taken.num_tokens;
+    return std::move(taken.digits);
+  }
+
+  Id Repeating(const std::string& digits, const std::string& repeating) {
+    std::optional<Rational> value = RepeatingDecimal(digits, repeating);
+    return value.has_value() ? a_.MakeNumber(*std::move(value)) : Beyond();
   }
 
   Id NumberOf(const std::string& digits, uint8_t flag) {
-    Rational value;
-    int64_t exponent = 0;
-    if (!ParseNumber(digits, &value, &exponent)) {
-      beyond_ = true;
-      return Fail();
-    }
+    std::optional<WrittenNumber> written = ParseNumber(digits);
+    if (!written.has_value()) return Beyond();
     last_numeral_ = last_number_;
     last_number_ = digits;
-    const Id number = a_.MakeNumber(std::move(value), flag);
-    if (exponent == 0) return number;
-    return a_.Make(Op::kMul,
-                   {number, a_.Make(Op::kPow, {a_.MakeNumber(10),
-                                               a_.MakeNumber(exponent)})});
-  }
-
-  // The digits that repeat for ever behind a decimal point, if they follow.
-  std::string TakeRepeating(const std::string& digits) {
-    if (!absl::StrContains(digits, ".")) return "";
-    const size_t mark = pos_;
-    Token::Type close;
-    int value;
-    if (Is(Token::kAccent) && (Peek().text == "bar" || Peek().text == "dot") &&
-        Peek(1).type == Token::kOpen && Peek(1).value == '{') {
-      Take();
-      Take();
-      close = Token::kClose;
-      value = '{';
-    } else if (Is(Token::kOpen, '(') && !Peek().space_before &&
-               Peek(1).type == Token::kNumber &&
-               Peek(2).type == Token::kClose) {
-      Take();
-      close = Token::kClose;
-      value = '(';
-    } else {
-      return "";
-    }
-    if (Is(Token::kNumber) && IsDigits(Peek().text) && Peek(1).type == close &&
-        Peek(1).value == value) {
-      const std::string repeating(Take().text);
-      Take();
-      return repeating;
-    }
-    pos_ = mark;
-    return "";
+    const Id number = a_.MakeNumber(std::move(written->value), flag);
+    if (written->exponent == 0) return number;
+    const Id power = a_.Make(
+        Op::kPow, {a_.MakeNumber(10), a_.MakeNumber(written->exponent)});
+    return a_.Make(Op::kMul, {number, power});
   }
 
   // Without the fraction that may stand behind it.
@@ -1163,21 +952,20 @@ class Parser {
 
   Id NumberWithMixed() {
     const std::string digits = TakeDigits();
-    const std::string repeating = TakeRepeating(digits);
-    if (!repeating.empty()) return Repeating(digits, repeating);
-    if (Is(Token::kDots)) {
-      const size_t period = PeriodOf(digits);
-      if (period > 0) {
-        Take();
-        return Repeating(digits, digits.substr(digits.size() - period));
-      }
+    const TakenDigits repeating = RepeatingDigitsAt(Rest(), digits);
+    if (repeating.num_tokens > 0) {
+      pos_ += repeating.num_tokens;
+      return Repeating(digits, repeating.digits);
+    }
+    const size_t period = Is(Token::kDots) ? PeriodOf(digits) : 0;
+    if (period > 0) {
+      Take();
+      return Repeating(digits, digits.substr(digits.size() - period));
     }
     if (digits.back() == '.') return Fail();
     const bool whole = IsDigits(digits);
-    const Id number =
-        NumberOf(digits, whole                            ? kAutoNumber
-                         : absl::StrContains(digits, ".") ? kDecimal
-                                                          : kAutoNumber);
+    const Id number = NumberOf(
+        digits, absl::StrContains(digits, ".") ? kDecimal : kAutoNumber);
     if (failed_ || !whole) return failed_ ? kNoId : number;
     const size_t mark = pos_;
     Id part = kNoId;
@@ -1203,51 +991,6 @@ class Parser {
     }
     pos_ = mark;
     return number;
-  }
-
-  // Of 0.333 and 0.1212 before three dots how many digits repeat; 0 if none.
-  static size_t PeriodOf(const std::string& digits) {
-    const size_t point = digits.find('.');
-    if (point == std::string::npos) return 0;
-    const absl::string_view decimals =
-        absl::string_view(digits).substr(point + 1);
-    for (size_t period = 1; period <= 6; ++period) {
-      const size_t repeats = period == 1 ? 3 : 2;
-      if (decimals.size() < repeats * period) break;
-      const absl::string_view last = decimals.substr(decimals.size() - period);
-      bool same = true;
-      for (size_t k = 2; k <= repeats; ++k) {
-        same &= decimals.substr(decimals.size() - k * period, period) == last;
-      }
-      if (same) return period;
-    }
-    return 0;
-  }
-
-  // 0.1\overline{6} = (16 - 1) / 90
-  Id Repeating(const std::string& digits, const std::string& repeating) {
-    const size_t point = digits.find('.');
-    const int64_t decimals = static_cast<int64_t>(digits.size() - point - 1);
-    const auto period = static_cast<int64_t>(repeating.size());
-    if (digits.size() + repeating.size() > 400) {
-      beyond_ = true;
-      return Fail();
-    }
-    std::string all = digits.substr(0, point) + digits.substr(point + 1);
-    if (all.empty()) all = "0";
-    Rational head;
-    Rational whole;
-    fmpz_set_str(head.num(), all.c_str(), 10);
-    fmpz_set_str(whole.num(), (all + repeating).c_str(), 10);
-    fmpq_sub(whole.get(), whole.get(), head.get());
-    Rational nines;
-    TenToThe(&nines, static_cast<unsigned>(period));
-    fmpz_sub_ui(nines.num(), nines.num(), 1);
-    Rational shift;
-    TenToThe(&shift, static_cast<unsigned>(decimals));
-    fmpq_div(whole.get(), whole.get(), nines.get());
-    fmpq_div(whole.get(), whole.get(), shift.get());
-    return a_.MakeNumber(std::move(whole));
   }
 
   // --- Letters --------------------------------------------------------------
@@ -1465,8 +1208,7 @@ class Parser {
       while (!failed_ && Separator() && !AtStatementEnd()) {
         items.push_back(Clause());
         if (items.size() > kMaxItems) {
-          beyond_ = true;
-          Fail();
+          Beyond();
         }
       }
       if (!failed_) set = a_.Make(Op::kSet, items);
@@ -1542,22 +1284,6 @@ class Parser {
     return a_.Make(Op::kRoot, {Scalar(radicand), root});
   }
 
-  static bool TakesMany(Function function) {
-    return function == Function::kGcd || function == Function::kLcm ||
-           function == Function::kMax || function == Function::kMin ||
-           function == Function::kMod;
-  }
-
-  static Function Inverse(Function function) {
-    const int index = static_cast<int>(function);
-    const int count = static_cast<int>(Function::kArcsin);
-    if (index < count) return static_cast<Function>(index + count);
-    if (function >= Function::kSinh && function <= Function::kCsch) {
-      return static_cast<Function>(index + count);
-    }
-    return function;
-  }
-
   Id FunctionCall() {
     const bool is_lg = Peek().text == "lg";
     Function function = static_cast<Function>(Take().value);
@@ -1574,8 +1300,8 @@ class Parser {
     }
     if (base != kNoId && function != Function::kLog) return Fail();
     if (power != kNoId && a_.Is(power, Op::kNumber) &&
-        a_.number(power) == Rational(-1) && Inverse(function) != function) {
-      function = Inverse(function);
+        a_.number(power) == Rational(-1) && InverseOf(function) != function) {
+      function = InverseOf(function);
       power = kNoId;
     }
     std::vector<Id> arguments;
@@ -1730,8 +1456,7 @@ class Parser {
       } else {
         rows.back().push_back(Statement());
         if (++cells > kMaxItems) {
-          beyond_ = true;
-          Fail();
+          Beyond();
         }
       }
     }

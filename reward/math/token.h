@@ -3,10 +3,12 @@
 #ifndef PONDER_REWARD_MATH_TOKEN_H_
 #define PONDER_REWARD_MATH_TOKEN_H_
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 
 #include "absl/strings/string_view.h"
+#include "absl/types/span.h"
 
 namespace ponder::math {
 
@@ -89,6 +91,11 @@ struct Token {
   size_t begin = 0;  // In LexedText::text.
   size_t end = 0;
 };
+
+// Of tokens that end with kEnd, which goes on for ever.
+inline const Token& TokenAt(absl::Span<const Token> tokens, size_t k) {
+  return tokens[std::min(k, tokens.size() - 1)];
+}
 
 }  // namespace ponder::math
 
