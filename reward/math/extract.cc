@@ -1,27 +1,24 @@
 #include "reward/math/extract.h"
 
 #include <algorithm>
-#include <cctype>
+#include <iterator>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
-#include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
 #include "reward/boxes.h"
+#include "reward/math/answer_parts.h"
 #include "reward/math/expr.h"
 #include "reward/math/limits.h"
 #include "reward/math/parser.h"
-#include "reward/math/units.h"
 #include "reward/text_search.h"
 
 namespace ponder::math {
 namespace {
 
 constexpr auto kNone = absl::string_view::npos;
-constexpr int kMaxJoined = 64;
 
 bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 bool IsLetter(char c) {
@@ -31,155 +28,6 @@ bool IsWordCharacter(char c) { return IsDigit(c) || IsLetter(c); }
 
 absl::string_view Strip(absl::string_view text) {
   return absl::StripAsciiWhitespace(text);
-}
-
-// What may stand between the parts of one answer: "and", commas, \quad, the
-// name of the next part.
-bool IsConnector(absl::string_view text) {
-  if (text.size() > 40 || absl::StrContains(text, "\n\n")) return false;
-  for (size_t i = 0; i < text.size();) {
-    const char c = text[i];
-    // "y_1 =" names the next one; "+" and a bare "=" calculate.
-    if (c == '=') {
-      size_t k = i;
-      while (k > 0 && text[k - 1] == ' ') --k;
-      const char before = k > 0 ? text[k - 1] : ' ';
-      if (!IsWordCharacter(before) && before != '}' && before != ')') {
-        return false;
-      }
-    }
-    if ((c == '+' || c == '*' || c == '/') &&
-        text.find_first_of("=abcdefghijklmnopqrstuvwxyz") != kNone) {
-      return false;
-    }
-    if (c == '!' || (c == '.' && i + 1 < text.size() && text[i + 1] != '\\')) {
-      // "\!" is a space.
-      if (!(c == '!' && i > 0 && text[i - 1] == '\\')) return false;
-    }
-    if (!IsLetter(c)) {
-      ++i;
-      continue;
-    }
-    size_t end = i;
-    while (end < text.size() && IsLetter(text[end])) ++end;
-    const absl::string_view word = text.substr(i, end - i);
-    const bool command = i > 0 && text[i - 1] == '\\';
-    static constexpr absl::string_view kWords[] = {
-        "and",      "or",     "for",   "part",     "respectively", "with",
-        "text",     "quad",   "qquad", "mbox",     "textbf",       "also",
-        "case",     "the",    "other", "then",     "und",          "oder",
-        "et",       "ou",     "y",     "o",        "maybe",        "perhaps",
-        "possibly", "either", "root",  "solution", "value",        "is",
-        "one",      "second", "first"};
-    const bool known = std::find(std::begin(kWords), std::end(kWords), word) !=
-                       std::end(kWords);
-    if (!known && (command || word.size() > 1)) return false;
-    i = end;
-  }
-  return true;
-}
-
-// "28" behind which "percent" or "\%" stands.
-std::string WithPercent(absl::string_view content, absl::string_view behind) {
-  while (!behind.empty() &&
-         (absl::StrContains(" $\\)]", behind.substr(0, 1)))) {
-    if (absl::StartsWith(behind, "\\%")) break;
-    behind.remove_prefix(1);
-  }
-  const bool percent = absl::StartsWith(behind, "\\%") ||
-                       absl::StartsWith(behind, "%") ||
-                       absl::StartsWithIgnoreCase(behind, "percent") ||
-                       absl::StartsWithIgnoreCase(behind, "pct");
-  const bool has = absl::StrContains(content, "%");
-  return absl::StrCat(content, percent && !has ? "\\%" : "");
-}
-
-// What is printed right before and behind a box belongs to it: -\boxed{5},
-// \boxed{5}^2, \boxed{5}\text{ m}, "\boxed{5} is not the answer".
-std::string WithNeighbours(const Box& box, absl::string_view text) {
-  std::string content = WithPercent(box.content, text.substr(box.end));
-  absl::string_view before = text.substr(0, box.begin);
-  const absl::string_view behind = text.substr(box.end, 64);
-  while (absl::ConsumeSuffix(&before, "$") ||
-         absl::ConsumeSuffix(&before, " ") ||
-         absl::ConsumeSuffix(&before, "\\(")) {
-  }
-  if (absl::EndsWith(before, "\\ne") || absl::EndsWith(before, "\\neq") ||
-      absl::EndsWith(before, " not")) {
-    return absl::StrCat("\\ne ", content);
-  }
-  if (absl::EndsWith(before, "-")) {
-    before = Strip(before.substr(0, before.size() - 1));
-    const char last = before.empty() ? ' ' : before.back();
-    // A sign, not a difference or a dash.
-    if (before.empty() || last == '=' || last == '(' || last == '$' ||
-        last == ':' || last == ',') {
-      content = absl::StrCat("-(", content, ")");
-    }
-  }
-  if (!behind.empty() && (IsDigit(behind[0]) || behind[0] == '^' ||
-                          behind[0] == '_' || behind[0] == '!')) {
-    size_t end = 1;
-    while (end < behind.size() && behind[end] != ' ' && behind[end] != '$' &&
-           behind[end] != '\n' && behind[end] != '.' && behind[end] != ',') {
-      ++end;
-    }
-    return behind[0] == '!' && end == 1
-               ? content
-               : absl::StrCat("(", content, ")", behind.substr(0, end));
-  }
-  for (const absl::string_view command :
-       {"\\text{", "\\mathrm{", "\\,\\text{", "\\ \\text{", "~\\text{"}) {
-    if (!absl::StartsWith(behind, command)) continue;
-    const size_t close = behind.find('}');
-    const absl::string_view unit = Strip(behind.substr(
-        command.size(), close == kNone ? 0 : close - command.size()));
-    if (close != kNone && ParseUnit(unit).known) {
-      absl::StrAppend(&content, behind.substr(0, close + 1));
-      if (absl::StartsWith(behind.substr(close + 1), "^2") ||
-          absl::StartsWith(behind.substr(close + 1), "^3")) {
-        absl::StrAppend(&content, behind.substr(close + 1, 2));
-      }
-    }
-  }
-  for (const absl::string_view denial :
-       {" is not ", " is wrong", " is incorrect", " isn't "}) {
-    if (absl::StartsWith(absl::StripPrefix(behind, "$"), denial)) {
-      return absl::StrCat("\\ne ", content);
-    }
-  }
-  return content;
-}
-
-// The last box with those that belong to it.
-std::optional<Extraction> FromBoxes(absl::string_view text,
-                                    std::optional<Box> box) {
-  if (!box.has_value()) return std::nullopt;
-  std::vector<std::string> parts = {WithNeighbours(*box, text)};
-  size_t begin = box->begin;
-  for (int i = 1; i < kMaxJoined; ++i) {
-    // A joined box ends at most a connector before this one.
-    const size_t from =
-        begin > kMaxBoxBytes + 64 ? begin - kMaxBoxBytes - 64 : 0;
-    box = LastBox(text.substr(from, begin - from));
-    if (box.has_value()) {
-      box->begin += from;
-      box->end += from;
-    }
-    if (!box.has_value() ||
-        !IsConnector(text.substr(box->end, begin - box->end))) {
-      break;
-    }
-    parts.push_back(WithNeighbours(*box, text));
-    begin = box->begin;
-  }
-  std::reverse(parts.begin(), parts.end());
-  // The same box twice is one answer.
-  const bool repeated =
-      std::all_of(parts.begin(), parts.end(),
-                  [&](const std::string& part) { return part == parts[0]; });
-  if (repeated) parts.resize(1);
-  return Extraction{absl::StrJoin(parts, ", "), "box"};
 }
 
 absl::string_view FirstLine(absl::string_view text) {
@@ -219,155 +67,6 @@ absl::string_view FirstSentence(absl::string_view text) {
     }
   }
   return text;
-}
-
-// A formula in the text.
-struct Formula {
-  size_t begin;  // Of the opening delimiter.
-  size_t end;    // Behind the closing one.
-  absl::string_view content;
-};
-
-// "$5 and then $" is money.
-bool IsMoney(absl::string_view content) {
-  if (content.empty() || !IsDigit(content[0])) return false;
-  int words = 0;
-  for (size_t i = 0; i < content.size();) {
-    if (!IsLetter(content[i])) {
-      ++i;
-      continue;
-    }
-    size_t end = i;
-    while (end < content.size() && IsLetter(content[end])) ++end;
-    const bool command = i > 0 && content[i - 1] == '\\';
-    if (!command && end - i >= 3) ++words;
-    i = end;
-  }
-  return words >= 2;
-}
-
-// The formula that begins at `at`, if one does.
-std::optional<Formula> FormulaAt(absl::string_view text, size_t at) {
-  const absl::string_view rest = text.substr(at);
-  const auto closed = [&](size_t open, absl::string_view close,
-                          bool one_line) -> std::optional<Formula> {
-    const size_t begin = at + open;
-    size_t end = FindFirst(text, close, begin);
-    while (end != kNone && close == "$" && end > begin &&
-           text[end - 1] == '\\') {
-      end = FindFirst(text, close, end + 1);
-    }
-    if (end == kNone) return std::nullopt;
-    const absl::string_view content = text.substr(begin, end - begin);
-    if (one_line && FindFirst(content, "\n\n") != kNone) return std::nullopt;
-    return Formula{at, end + close.size(), content};
-  };
-  if (absl::StartsWith(rest, "$$")) return closed(2, "$$", false);
-  if (absl::StartsWith(rest, "$")) return closed(1, "$", true);
-  if (absl::StartsWith(rest, "\\[")) return closed(2, "\\]", false);
-  if (absl::StartsWith(rest, "\\(")) return closed(2, "\\)", true);
-  return std::nullopt;
-}
-
-// The last formulas of the text, in order, at most kMaxJoined.
-std::vector<Formula> Formulas(absl::string_view text) {
-  // One pass from the front: only so is it known which $ opens. In a long text
-  // from the first paragraph near its end.
-  constexpr size_t kWindow = size_t{1} << 15;
-  size_t begin = 0;
-  if (text.size() > kWindow) {
-    begin = text.size() - kWindow;
-    const size_t paragraph = FindFirst(text, "\n\n", begin);
-    if (paragraph != kNone) begin = paragraph;
-  }
-  std::vector<Formula> all;
-  bool round_closes = true;  // There may be one more \) further on.
-  bool square_closes = true;
-  for (size_t i = begin; i < text.size();) {
-    const char c = text[i];
-    if (c != '$' && c != '\\') {
-      ++i;
-      continue;
-    }
-    if (c == '\\' && i + 1 < text.size() && text[i + 1] != '[' &&
-        text[i + 1] != '(') {
-      i += 2;
-      continue;
-    }
-    const bool round = c == '\\' && i + 1 < text.size() && text[i + 1] == '(';
-    const bool square = c == '\\' && !round;
-    if ((round && !round_closes) || (square && !square_closes)) {
-      i += 2;
-      continue;
-    }
-    const std::optional<Formula> formula = FormulaAt(text, i);
-    if (!formula.has_value()) {
-      // Without a closing delimiter here there is none further on either.
-      if (round) round_closes = FindFirst(text, "\\)", i) != kNone;
-      if (square) square_closes = false;
-      ++i;
-      continue;
-    }
-    if (c == '$' && IsMoney(formula->content)) {
-      ++i;
-      continue;
-    }
-    all.push_back(*formula);
-    i = formula->end;
-  }
-  if (all.size() > kMaxJoined) all.erase(all.begin(), all.end() - kMaxJoined);
-  return all;
-}
-
-// Of rows below each other the last.
-absl::string_view LastRow(absl::string_view formula) {
-  if (absl::StrContains(formula, "matrix}") ||
-      absl::StrContains(formula, "{array}") ||
-      absl::StrContains(formula, "{cases}")) {
-    return formula;
-  }
-  for (const absl::string_view environment :
-       {"\\end{aligned}", "\\end{align*}", "\\end{align}", "\\end{gathered}",
-        "\\end{split}", "\\end{eqnarray*}"}) {
-    const size_t end = formula.rfind(environment);
-    if (end != kNone) formula = formula.substr(0, end);
-  }
-  formula = Strip(formula);
-  while (absl::ConsumeSuffix(&formula, "\\\\")) formula = Strip(formula);
-  const size_t row = formula.rfind("\\\\");
-  if (row != kNone && row + 2 < formula.size() && !IsLetter(formula[row + 2])) {
-    formula = formula.substr(row + 2);
-  }
-  return formula;
-}
-
-std::string WithoutAmpersands(absl::string_view formula) {
-  std::string out;
-  const bool matrix = absl::StrContains(formula, "\\begin");
-  for (const char c : formula) {
-    if (c != '&' || matrix) out += c;
-  }
-  return out;
-}
-
-// The last formula, with those that are joined to it.
-std::optional<Extraction> FromFormulas(absl::string_view text,
-                                       const std::vector<Formula>& formulas) {
-  if (formulas.empty()) return std::nullopt;
-  std::vector<std::string> parts;
-  size_t begin = text.size();
-  for (auto it = formulas.rbegin(); it != formulas.rend(); ++it) {
-    if (it != formulas.rbegin()) {
-      const absl::string_view between = text.substr(it->end, begin - it->end);
-      // Only "and", "or" and commas join formulas.
-      if (Strip(between).empty() || !IsConnector(between)) break;
-    }
-    parts.push_back(WithPercent(WithoutAmpersands(LastRow(it->content)),
-                                text.substr(it->end)));
-    begin = it->begin;
-  }
-  std::reverse(parts.begin(), parts.end());
-  return Extraction{absl::StrJoin(parts, ", "), "last formula"};
 }
 
 // --- Phrases ----------------------------------------------------------------
@@ -463,30 +162,9 @@ std::string Declaration(absl::string_view rest) {
   }
   constexpr size_t kMaxDeclaration = 2 * kMaxAnswerBytes;
   rest = rest.substr(0, kMaxDeclaration);
-  // A formula, and those joined to it.
-  if (FormulaAt(rest, 0).has_value() && !IsMoney(FormulaAt(rest, 0)->content)) {
-    std::vector<std::string> parts;
-    size_t at = 0;
-    while (parts.size() < kMaxJoined) {
-      const std::optional<Formula> formula = FormulaAt(rest, at);
-      if (!formula.has_value()) break;
-      parts.push_back(WithPercent(WithoutAmpersands(LastRow(formula->content)),
-                                  rest.substr(formula->end)));
-      size_t next = formula->end;
-      while (next < rest.size() && rest[next] != '$' && rest[next] != '\n' &&
-             !(rest[next] == '\\' && next + 1 < rest.size() &&
-               (rest[next + 1] == '(' || rest[next + 1] == '['))) {
-        ++next;
-      }
-      const absl::string_view between =
-          rest.substr(formula->end, next - formula->end);
-      if (next >= rest.size() || Strip(between).empty() ||
-          !IsConnector(between)) {
-        break;
-      }
-      at = next;
-    }
-    return absl::StrJoin(parts, ", ");
+  if (std::optional<std::string> formulas = LeadingFormulas(rest);
+      formulas.has_value()) {
+    return *std::move(formulas);
   }
   absl::string_view sentence = Strip(FirstSentence(rest));
   // A box that is never closed declares nothing.
@@ -498,10 +176,6 @@ std::string Declaration(absl::string_view rest) {
       more = absl::ConsumeSuffix(&sentence, mark) || more;
     }
     sentence = Strip(sentence);
-  }
-  if (absl::StartsWith(sentence, "$") == false &&
-      absl::StrContains(sentence, "$")) {
-    absl::ConsumePrefix(&sentence, "$");
   }
   // "5 because 2 + 3 = 5"
   for (const absl::string_view reason :
@@ -614,10 +288,6 @@ absl::string_view InSquareBrackets(absl::string_view text) {
   return inside;
 }
 
-}  // namespace
-
-namespace {
-
 // "The answer is 5" in a box or a tag.
 std::string Unwrapped(absl::string_view text) {
   if (text.size() <= kMaxAnswerBytes && !IsMathematics(text)) {
@@ -727,14 +397,13 @@ std::optional<absl::string_view> AnswerFinder::Tag() const {
 
 std::optional<Extraction> AnswerFinder::Declared() const {
   if (const auto tag = Tag(); tag.has_value()) {
-    if (auto boxes = FromBoxes(*tag, LastBox(*tag)); boxes.has_value()) {
-      return boxes;
+    if (auto boxes = JoinedBoxes(*tag, LastBox(*tag)); boxes.has_value()) {
+      return Extraction{*std::move(boxes), "box"};
     }
     return Extraction{Unwrapped(Strip(*tag)), "answer tag"};
   }
-  if (auto boxes = FromBoxes(text_, box_); boxes.has_value()) {
-    boxes->text = Unwrapped(boxes->text);
-    return boxes;
+  if (auto boxes = JoinedBoxes(text_, box_); boxes.has_value()) {
+    return Extraction{Unwrapped(*boxes), "box"};
   }
   if (hashes_ != kNone) {
     return Extraction{Unwrapped(AfterHashes(text_, hashes_)), "####"};
@@ -765,7 +434,7 @@ std::optional<Extraction> AnswerFinder::Any(
     return Extraction{std::string(Strip(*tag)), "answer tag"};
   }
   if (boxes && (final_phrase_ == kNone || final_phrase_ < box_->begin)) {
-    return FromBoxes(text_, box_);
+    return Extraction{*JoinedBoxes(text_, box_), "box"};
   }
   if (final_phrase_ != kNone) {
     std::string declared = Declaration(text_.substr(final_phrase_));
@@ -773,7 +442,7 @@ std::optional<Extraction> AnswerFinder::Any(
       return Extraction{std::move(declared), "final answer"};
     }
   }
-  if (boxes) return FromBoxes(text_, box_);
+  if (boxes) return Extraction{*JoinedBoxes(text_, box_), "box"};
   if (hashes_ != kNone) {
     return Extraction{std::string(AfterHashes(text_, hashes_)), "####"};
   }
@@ -810,7 +479,9 @@ std::optional<Extraction> AnswerFinder::Any(
   const bool formula_last =
       !formulas.empty() &&
       (!number.has_value() || number_at < formulas.back().end);
-  if (formula_last) return FromFormulas(text_, formulas);
+  if (formula_last) {
+    return Extraction{*JoinedFormulas(text_, formulas), "last formula"};
+  }
   if (number.has_value()) {
     return Extraction{
         WithPercent(*number, text_.substr(number_at + number->size())),
@@ -849,9 +520,9 @@ std::string GoldAnswer(absl::string_view text) {
   if (const size_t hashes = FindLast(text, "####"); hashes != kNone) {
     return std::string(AfterHashes(text, hashes));
   }
-  if (std::optional<Extraction> boxes = FromBoxes(text, LastBox(text));
+  if (std::optional<std::string> boxes = JoinedBoxes(text, LastBox(text));
       boxes.has_value()) {
-    return std::move(boxes->text);
+    return *std::move(boxes);
   }
   return std::string(Strip(text));
 }
