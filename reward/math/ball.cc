@@ -22,7 +22,7 @@ class Evaluator {
  public:
   Evaluator(const Arena& arena, const Bindings& point, int64_t precision,
             Budget* budget)
-      : a_(arena), bindings_(point), prec_(precision), budget_(*budget) {}
+      : arena_(arena), bindings_(point), prec_(precision), budget_(*budget) {}
 
   // For integrals: values must be those of an analytic function, or not
   // finite.
@@ -45,10 +45,10 @@ class Evaluator {
  private:
   Ball Complex(Id id) {
     Ball result;
-    const Node& node = a_.node(id);
+    const Node& node = arena_.node(id);
     switch (node.op) {
       case Op::kNumber:
-        arb_set_fmpq(result.re(), a_.number(id).get(), prec_);
+        arb_set_fmpq(result.re(), arena_.number(id).get(), prec_);
         return result;
       case Op::kSymbol: {
         if (free_value_ != nullptr && node.value == free_name_) {
@@ -69,21 +69,21 @@ class Evaluator {
         acb_onei(result.get());
         return result;
       case Op::kAdd:
-        for (const Id part : a_.children(id)) {
+        for (const Id part : arena_.children(id)) {
           const Ball value = Of(part);
           acb_add(result.get(), result.get(), value.get(), prec_);
         }
         return result;
       case Op::kMul:
         acb_one(result.get());
-        for (const Id part : a_.children(id)) {
+        for (const Id part : arena_.children(id)) {
           const Ball value = Of(part);
           acb_mul(result.get(), result.get(), value.get(), prec_);
         }
         return result;
       case Op::kDiv: {
-        const Ball above = Of(a_.child(id, 0));
-        const Ball below = Of(a_.child(id, 1));
+        const Ball above = Of(arena_.child(id, 0));
+        const Ball below = Of(arena_.child(id, 1));
         acb_div(result.get(), above.get(), below.get(), prec_);
         return result;
       }
@@ -92,11 +92,11 @@ class Evaluator {
       case Op::kRoot:
         return Root(id);
       case Op::kPercent:
-        result = Of(a_.child(id, 0));
+        result = Of(arena_.child(id, 0));
         acb_div_ui(result.get(), result.get(), 100, prec_);
         return result;
       case Op::kDegree: {
-        result = Of(a_.child(id, 0));
+        result = Of(arena_.child(id, 0));
         Ball pi;
         arb_const_pi(pi.re(), prec_);
         acb_mul(result.get(), result.get(), pi.get(), prec_);
@@ -104,10 +104,10 @@ class Evaluator {
         return result;
       }
       case Op::kUnit:
-        return Of(a_.child(id, 0));
+        return Of(arena_.child(id, 0));
       case Op::kBased: {
         const std::optional<Rational> value =
-            ExactValue(a_, id, bindings_, &budget_);
+            ExactValue(arena_, id, bindings_, &budget_);
         if (!value.has_value()) return Undefined();
         arb_set_fmpq(result.re(), value->get(), prec_);
         return result;
@@ -146,28 +146,28 @@ class Evaluator {
       // The variable of an integral has no exact value.
       if (Mentions(id, free_name_)) return std::nullopt;
     }
-    return ExactValue(a_, id, bindings_, &budget_);
+    return ExactValue(arena_, id, bindings_, &budget_);
   }
 
   bool Mentions(Id id, int32_t name) {
-    if (a_.Is(id, Op::kSymbol)) return a_.node(id).value == name;
-    const absl::Span<const Id> parts = a_.children(id);
+    if (arena_.Is(id, Op::kSymbol)) return arena_.node(id).value == name;
+    const absl::Span<const Id> parts = arena_.children(id);
     return std::any_of(parts.begin(), parts.end(),
                        [&](Id part) { return Mentions(part, name); });
   }
 
   Ball Power(Id id) {
     Ball result;
-    const Id above = a_.child(id, 1);
+    const Id above = arena_.child(id, 1);
     const std::optional<Rational> exponent = Exact(above);
-    if (!exponent.has_value() && a_.Is(a_.child(id, 0), Op::kEuler)) {
+    if (!exponent.has_value() && arena_.Is(arena_.child(id, 0), Op::kEuler)) {
       if (!Spend(kDear)) return Undefined();
       const Ball power = Of(above);
       if (!Moderate(power)) return Undefined();
       acb_exp(result.get(), power.get(), prec_);
       return result;
     }
-    const Ball base = Of(a_.child(id, 0));
+    const Ball base = Of(arena_.child(id, 0));
     if (exponent.has_value() && exponent->is_integer()) {
       if (fmpz_bits(exponent->num()) > 62 || !Spend(kDear)) return Undefined();
       if (acb_is_zero(base.get()) && exponent->sign() <= 0) return Undefined();
@@ -199,8 +199,8 @@ class Evaluator {
 
   Ball Root(Id id) {
     Ball result;
-    const Ball radicand = Of(a_.child(id, 0));
-    const std::optional<Rational> index = Exact(a_.child(id, 1));
+    const Ball radicand = Of(arena_.child(id, 0));
+    const std::optional<Rational> index = Exact(arena_.child(id, 1));
     if (!Spend(kDear / 4)) return Undefined();
     if (index.has_value() && *index == Rational(2)) {
       acb_sqrt_analytic(result.get(), radicand.get(), analytic_, prec_);
@@ -220,7 +220,7 @@ class Evaluator {
       acb_root_ui(result.get(), radicand.get(), n, prec_);
       return result;
     }
-    const Ball order = Of(a_.child(id, 1));
+    const Ball order = Of(arena_.child(id, 1));
     if (!Spend(2 * kDear)) return Undefined();
     acb_inv(result.get(), order.get(), prec_);
     if (!Moderate(result)) return Undefined();
@@ -232,8 +232,8 @@ class Evaluator {
   // A number that depends on the function's name and its arguments, to as many
   // bits as their midpoints have for certain.
   Ball Applied(Id id) {
-    uint64_t hash = 0x9e3779b97f4a7c15u + a_.node(id).value;
-    for (const Id part : a_.children(id)) {
+    uint64_t hash = 0x9e3779b97f4a7c15u + arena_.node(id).value;
+    for (const Id part : arena_.children(id)) {
       const Ball value = Of(part);
       if (!value.is_finite()) return Undefined();
       fmpz_t rounded;
@@ -256,20 +256,20 @@ class Evaluator {
   }
 
   Ball Series(Id id) {
-    const bool is_sum = a_.Is(id, Op::kSum);
-    const std::optional<Rational> from = Exact(a_.child(id, 2));
-    const std::optional<Rational> to = Exact(a_.child(id, 3));
+    const bool is_sum = arena_.Is(id, Op::kSum);
+    const std::optional<Rational> from = Exact(arena_.child(id, 2));
+    const std::optional<Rational> to = Exact(arena_.child(id, 3));
     if (!from.has_value() || !to.has_value() || !from->is_small() ||
         !to->is_small() || to->small() - from->small() > kMaxSumTerms) {
       return Undefined();
     }
     Ball total;
     if (!is_sum) acb_one(total.get());
-    const int32_t name = a_.node(a_.child(id, 1)).value;
+    const int32_t name = arena_.node(arena_.child(id, 1)).value;
     for (int64_t k = from->small(); k <= to->small(); ++k) {
       if (budget_.exhausted()) return Undefined();
       bindings_.emplace_back(name, Rational(k));
-      const Ball term = Of(a_.child(id, 0));
+      const Ball term = Of(arena_.child(id, 0));
       bindings_.pop_back();
       if (is_sum) {
         acb_add(total.get(), total.get(), term.get(), prec_);
@@ -293,7 +293,7 @@ class Evaluator {
     Evaluator& outer = *integrand->evaluator;
     Ball value;
     acb_set(value.get(), at);
-    Evaluator inner(outer.a_, outer.bindings_, prec, &outer.budget_);
+    Evaluator inner(outer.arena_, outer.bindings_, prec, &outer.budget_);
     inner.set_analytic(order == 1);
     inner.Bind(integrand->name, &value);
     const Ball result = inner.Of(integrand->body);
@@ -303,11 +303,13 @@ class Evaluator {
 
   Ball Integral(Id id) {
     // In an integral Arb would be asked to integrate for each of its points.
-    if (a_.node(id).count != 4 || free_value_ != nullptr) return Undefined();
-    const Ball from = Of(a_.child(id, 2));
-    const Ball to = Of(a_.child(id, 3));
+    if (arena_.node(id).count != 4 || free_value_ != nullptr)
+      return Undefined();
+    const Ball from = Of(arena_.child(id, 2));
+    const Ball to = Of(arena_.child(id, 3));
     if (!from.is_finite() || !to.is_finite()) return Undefined();
-    Integrand integrand{this, a_.child(id, 0), a_.node(a_.child(id, 1)).value};
+    Integrand integrand{this, arena_.child(id, 0),
+                        arena_.node(arena_.child(id, 1)).value};
     acb_calc_integrate_opt_t options;
     acb_calc_integrate_opt_init(options);
     options->eval_limit = 400;
@@ -326,10 +328,10 @@ class Evaluator {
 
   // Where the body is continuous, its value.
   Ball Limit(Id id) {
-    const std::optional<Rational> point = Exact(a_.child(id, 2));
+    const std::optional<Rational> point = Exact(arena_.child(id, 2));
     if (!point.has_value()) return Undefined();
-    bindings_.emplace_back(a_.node(a_.child(id, 1)).value, *point);
-    Ball result = Of(a_.child(id, 0));
+    bindings_.emplace_back(arena_.node(arena_.child(id, 1)).value, *point);
+    Ball result = Of(arena_.child(id, 0));
     bindings_.pop_back();
     return result;
   }
@@ -360,7 +362,7 @@ class Evaluator {
         break;
     }
     std::vector<Ball> x;
-    for (const Id part : a_.children(id)) x.push_back(Of(part));
+    for (const Id part : arena_.children(id)) x.push_back(Of(part));
     for (const Ball& value : x) {
       if (!value.is_finite()) return Undefined();
     }
@@ -580,7 +582,7 @@ class Evaluator {
            arf_cmpabs_2exp_si(arb_midref(x.im()), 10) < 0;
   }
 
-  const Arena& a_;
+  const Arena& arena_;
   Bindings bindings_;
   const int64_t prec_;
   Budget& budget_;

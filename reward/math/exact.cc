@@ -91,7 +91,7 @@ Rational Lcm(const Rational& a, const Rational& b) {
 class Evaluator {
  public:
   Evaluator(const Arena& arena, const Bindings& bindings, Budget* budget)
-      : a_(arena), bindings_(bindings), budget_(*budget) {}
+      : arena_(arena), bindings_(bindings), budget_(*budget) {}
 
   Value Of(Id id) {
     Value value = Unbounded(id);
@@ -102,10 +102,10 @@ class Evaluator {
  private:
   Value Unbounded(Id id) {
     if (!budget_.Spend(2)) return std::nullopt;
-    const Node& node = a_.node(id);
+    const Node& node = arena_.node(id);
     switch (node.op) {
       case Op::kNumber:
-        return a_.number(id);
+        return arena_.number(id);
       case Op::kSymbol: {
         const Rational* const bound = Bound(bindings_, node.value);
         if (bound == nullptr) return std::nullopt;
@@ -114,7 +114,7 @@ class Evaluator {
       case Op::kAdd:
       case Op::kMul: {
         Rational total(node.op == Op::kMul ? 1 : 0);
-        for (const Id part : a_.children(id)) {
+        for (const Id part : arena_.children(id)) {
           const Value value = Of(part);
           if (!value.has_value()) return std::nullopt;
           if (!budget_.Spend(value->bits() / 32 + 2)) return std::nullopt;
@@ -128,9 +128,9 @@ class Evaluator {
         return total;
       }
       case Op::kDiv: {
-        Value above = Of(a_.child(id, 0));
+        Value above = Of(arena_.child(id, 0));
         if (!above.has_value()) return std::nullopt;
-        const Value below = Of(a_.child(id, 1));
+        const Value below = Of(arena_.child(id, 1));
         if (!below.has_value() || below->is_zero()) return std::nullopt;
         if (!budget_.Spend(above->bits() / 16 + below->bits() / 16)) {
           return std::nullopt;
@@ -140,9 +140,9 @@ class Evaluator {
       }
       case Op::kPow:
       case Op::kRoot: {
-        const Value base = Of(a_.child(id, 0));
+        const Value base = Of(arena_.child(id, 0));
         if (!base.has_value()) return std::nullopt;
-        const Value exponent = Of(a_.child(id, 1));
+        const Value exponent = Of(arena_.child(id, 1));
         if (!exponent.has_value() || !budget_.Spend(200)) return std::nullopt;
         if (node.op == Op::kRoot) return Root(*base, *exponent);
         if (exponent->is_integer()) return Power(*base, *exponent);
@@ -157,17 +157,17 @@ class Evaluator {
         return Power(*root, power);
       }
       case Op::kPercent: {
-        Value value = Of(a_.child(id, 0));
+        Value value = Of(arena_.child(id, 0));
         if (!value.has_value()) return std::nullopt;
         fmpq_div_fmpz(value->get(), value->get(), Rational(100).num());
         return value;
       }
       case Op::kUnit:
-        return Of(a_.child(id, 0));
+        return Of(arena_.child(id, 0));
       case Op::kBased: {
-        const Value radix = Of(a_.child(id, 1));
+        const Value radix = Of(arena_.child(id, 1));
         if (!radix.has_value() || !radix->is_small()) return std::nullopt;
-        return BasedValue(a_.NameOf(node.value), radix->small());
+        return BasedValue(arena_.NameOf(node.value), radix->small());
       }
       case Op::kFunction:
         return Call(id, static_cast<Function>(node.value));
@@ -197,7 +197,7 @@ class Evaluator {
         return std::nullopt;
     }
     std::vector<Rational> values;
-    for (const Id part : a_.children(id)) {
+    for (const Id part : arena_.children(id)) {
       Value value = Of(part);
       if (!value.has_value()) return std::nullopt;
       values.push_back(*std::move(value));
@@ -279,7 +279,7 @@ class Evaluator {
     return result;
   }
 
-  const Arena& a_;
+  const Arena& arena_;
   const Bindings& bindings_;
   Budget& budget_;
 };

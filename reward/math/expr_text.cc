@@ -25,21 +25,21 @@ constexpr const char* kRelations[] = {" = ",  " != ", " < ",
 class Writer {
  public:
   Writer(const Arena& arena, size_t max_bytes)
-      : a_(arena), max_bytes_(max_bytes) {}
+      : arena_(arena), max_bytes_(max_bytes) {}
 
   void Write(Id id) {
     if (out_.size() > max_bytes_) return;
-    const Node& node = a_.node(id);
+    const Node& node = arena_.node(id);
     switch (node.op) {
       case Op::kNumber: {
-        char* const text = fmpq_get_str(nullptr, 10, a_.number(id).get());
+        char* const text = fmpq_get_str(nullptr, 10, arena_.number(id).get());
         out_ += text;
         flint_free(text);
         break;
       }
       case Op::kSymbol:
       case Op::kNamedSet:
-        out_ += a_.name(id);
+        out_ += arena_.name(id);
         break;
       case Op::kPi:
         out_ += "pi";
@@ -78,7 +78,7 @@ class Writer {
         List(id, absl::StrCat(kFunctionNames[node.value], "("), ", ", ")");
         break;
       case Op::kApply:
-        List(id, absl::StrCat(a_.name(id), "("), ", ", ")");
+        List(id, absl::StrCat(arena_.name(id), "("), ", ", ")");
         break;
       case Op::kPlusMinus:
         List(id, node.flag == 1 ? "-+" : "+-", "", "");
@@ -102,7 +102,7 @@ class Writer {
         List(id, "", "", " degrees");
         break;
       case Op::kUnit:
-        List(id, "", "", absl::StrCat(" [", a_.name(id), "]"));
+        List(id, "", "", absl::StrCat(" [", arena_.name(id), "]"));
         break;
       case Op::kBased:
         List(id, "", " to the base ", "");
@@ -148,8 +148,8 @@ class Writer {
       case Op::kRelation:
         for (int k = 0; k < node.count; ++k) {
           if (k > 0)
-            out_ += kRelations[static_cast<int>(a_.relation(id, k - 1))];
-          Write(a_.child(id, k));
+            out_ += kRelations[static_cast<int>(arena_.relation(id, k - 1))];
+          Write(arena_.child(id, k));
         }
         break;
     }
@@ -167,14 +167,14 @@ class Writer {
   void List(Id id, absl::string_view open, absl::string_view between,
             absl::string_view close) {
     absl::StrAppend(&out_, open);
-    for (int k = 0; k < a_.node(id).count; ++k) {
+    for (int k = 0; k < arena_.node(id).count; ++k) {
       if (k > 0) absl::StrAppend(&out_, between);
-      Write(a_.child(id, k));
+      Write(arena_.child(id, k));
     }
     absl::StrAppend(&out_, close);
   }
 
-  const Arena& a_;
+  const Arena& arena_;
   const size_t max_bytes_;
   std::string out_;
 };

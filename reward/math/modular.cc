@@ -44,7 +44,7 @@ uint64_t Mix(uint64_t x) {
 
 ModularEvaluator::ModularEvaluator(const Arena& arena, int prime, uint64_t seed,
                                    Budget* budget)
-    : a_(arena),
+    : arena_(arena),
       p_(kPrimes[prime].p),
       i_(kPrimes[prime].i),
       seed_(seed),
@@ -85,12 +85,12 @@ uint64_t ModularEvaluator::OfNumber(const Rational& number, bool* defined) {
 
 Value ModularEvaluator::Of(Id id) {
   if (!budget_.Spend(2)) return std::nullopt;
-  const Node& node = a_.node(id);
+  const Node& node = arena_.node(id);
   switch (node.op) {
     case Op::kNumber: {
-      if (!budget_.Spend(a_.number(id).bits() / 64)) return std::nullopt;
+      if (!budget_.Spend(arena_.number(id).bits() / 64)) return std::nullopt;
       bool defined;
-      const uint64_t value = OfNumber(a_.number(id), &defined);
+      const uint64_t value = OfNumber(arena_.number(id), &defined);
       return defined ? Value(value) : std::nullopt;
     }
     case Op::kSymbol: {
@@ -110,7 +110,7 @@ Value ModularEvaluator::Of(Id id) {
       return i_;
     case Op::kAdd: {
       uint64_t sum = 0;
-      for (const Id part : a_.children(id)) {
+      for (const Id part : arena_.children(id)) {
         const Value value = Of(part);
         if (!value.has_value()) return std::nullopt;
         sum = (sum + *value) % p_;
@@ -119,7 +119,7 @@ Value ModularEvaluator::Of(Id id) {
     }
     case Op::kMul: {
       uint64_t product = 1;
-      for (const Id part : a_.children(id)) {
+      for (const Id part : arena_.children(id)) {
         const Value value = Of(part);
         if (!value.has_value()) return std::nullopt;
         product = Multiply(product, *value);
@@ -127,8 +127,8 @@ Value ModularEvaluator::Of(Id id) {
       return product;
     }
     case Op::kDiv: {
-      const Value above = Of(a_.child(id, 0));
-      const Value below = Of(a_.child(id, 1));
+      const Value above = Of(arena_.child(id, 0));
+      const Value below = Of(arena_.child(id, 1));
       if (!above.has_value() || !below.has_value()) return std::nullopt;
       if (!budget_.Spend(30)) return std::nullopt;
       const Value inverse = Inverse(*below);
@@ -138,12 +138,12 @@ Value ModularEvaluator::Of(Id id) {
     case Op::kPow:
       return Power(id);
     case Op::kPercent: {
-      const Value value = Of(a_.child(id, 0));
+      const Value value = Of(arena_.child(id, 0));
       if (!value.has_value()) return std::nullopt;
       return Multiply(*value, *Inverse(100));
     }
     case Op::kUnit:
-      return Of(a_.child(id, 0));
+      return Of(arena_.child(id, 0));
     case Op::kFunction:
       return Call(id);
     case Op::kSum:
@@ -161,15 +161,15 @@ Value ModularEvaluator::Of(Id id) {
 // A number that depends on the kind of node and on its arguments' values.
 Value ModularEvaluator::Opaque(Id id) {
   // A function that is only named is as good as a symbol.
-  const Node& node = a_.node(id);
+  const Node& node = arena_.node(id);
   met_opaque_ |= node.op != Op::kApply;
   uint64_t hash = Mix(static_cast<uint64_t>(node.op) * 131 + node.value);
-  absl::Span<const Id> parts = a_.children(id);
+  absl::Span<const Id> parts = arena_.children(id);
   const bool binds = node.op == Op::kIntegral || node.op == Op::kLimit ||
                      node.op == Op::kSum || node.op == Op::kProduct;
   if (binds) {
     // The name of a bound variable means nothing.
-    const int32_t name = a_.node(parts[1]).value;
+    const int32_t name = arena_.node(parts[1]).value;
     Rational stand_in;
     fmpz_set_ui(stand_in.num(), Random(3, parts.size()) >> 3);
     bindings_.emplace_back(name, stand_in);
@@ -182,7 +182,7 @@ Value ModularEvaluator::Opaque(Id id) {
   for (const Id part : parts) {
     const Value value = Of(part);
     if (!value.has_value()) {
-      if (!a_.Is(part, Op::kInfinity)) return std::nullopt;
+      if (!arena_.Is(part, Op::kInfinity)) return std::nullopt;
       hash = Mix(hash ^ 0x1f1f);
       continue;
     }
@@ -192,10 +192,10 @@ Value ModularEvaluator::Opaque(Id id) {
 }
 
 Value ModularEvaluator::Power(Id id) {
-  const Value base = Of(a_.child(id, 0));
+  const Value base = Of(arena_.child(id, 0));
   if (!base.has_value() || !budget_.Spend(20)) return std::nullopt;
   const std::optional<Rational> exponent =
-      ExactValue(a_, a_.child(id, 1), bindings_, &budget_);
+      ExactValue(arena_, arena_.child(id, 1), bindings_, &budget_);
   if (!exponent.has_value() || !exponent->is_integer()) return Opaque(id);
   if (!exponent->is_small()) return std::nullopt;
   const int64_t n = exponent->small();
@@ -206,11 +206,11 @@ Value ModularEvaluator::Power(Id id) {
 }
 
 Value ModularEvaluator::Call(Id id) {
-  const auto function = static_cast<Function>(a_.node(id).value);
+  const auto function = static_cast<Function>(arena_.node(id).value);
   switch (function) {
     case Function::kFactorial: {
       const std::optional<Rational> n =
-          ExactValue(a_, a_.child(id, 0), bindings_, &budget_);
+          ExactValue(arena_, arena_.child(id, 0), bindings_, &budget_);
       if (!n.has_value()) return Opaque(id);
       if (!n->is_small() || n->sign() < 0 || n->small() > kMaxFactorial ||
           !budget_.Spend(n->small() / 2)) {
@@ -224,7 +224,7 @@ Value ModularEvaluator::Call(Id id) {
     }
     case Function::kBinomial: {
       const std::optional<Rational> k =
-          ExactValue(a_, a_.child(id, 1), bindings_, &budget_);
+          ExactValue(arena_, arena_.child(id, 1), bindings_, &budget_);
       if (!k.has_value()) return Opaque(id);
       constexpr int64_t kMaxBelow = 2000;
       if (!k->is_small()) return Opaque(id);
@@ -232,7 +232,7 @@ Value ModularEvaluator::Call(Id id) {
       if (k->small() > kMaxBelow || !budget_.Spend(k->small() * 2)) {
         return std::nullopt;
       }
-      const Value n = Of(a_.child(id, 0));
+      const Value n = Of(arena_.child(id, 0));
       if (!n.has_value()) return std::nullopt;
       uint64_t above = 1;
       uint64_t below = 1;
@@ -244,7 +244,7 @@ Value ModularEvaluator::Call(Id id) {
     }
     default: {
       const std::optional<Rational> exact =
-          ExactValue(a_, id, bindings_, &budget_);
+          ExactValue(arena_, id, bindings_, &budget_);
       if (!exact.has_value()) return Opaque(id);
       bool defined;
       const uint64_t value = OfNumber(*exact, &defined);
@@ -254,21 +254,21 @@ Value ModularEvaluator::Call(Id id) {
 }
 
 Value ModularEvaluator::Series(Id id) {
-  const bool is_sum = a_.Is(id, Op::kSum);
+  const bool is_sum = arena_.Is(id, Op::kSum);
   const std::optional<Rational> from =
-      ExactValue(a_, a_.child(id, 2), bindings_, &budget_);
+      ExactValue(arena_, arena_.child(id, 2), bindings_, &budget_);
   const std::optional<Rational> to =
-      ExactValue(a_, a_.child(id, 3), bindings_, &budget_);
+      ExactValue(arena_, arena_.child(id, 3), bindings_, &budget_);
   if (!from.has_value() || !to.has_value() || !from->is_small() ||
-      !to->is_small() || !a_.Is(a_.child(id, 1), Op::kSymbol)) {
+      !to->is_small() || !arena_.Is(arena_.child(id, 1), Op::kSymbol)) {
     return Opaque(id);
   }
   if (to->small() - from->small() > kMaxSumTerms) return std::nullopt;
   uint64_t total = is_sum ? 0 : 1;
-  const int32_t name = a_.node(a_.child(id, 1)).value;
+  const int32_t name = arena_.node(arena_.child(id, 1)).value;
   for (int64_t k = from->small(); k <= to->small(); ++k) {
     bindings_.emplace_back(name, Rational(k));
-    const Value term = Of(a_.child(id, 0));
+    const Value term = Of(arena_.child(id, 0));
     bindings_.pop_back();
     if (!term.has_value()) return std::nullopt;
     total = is_sum ? (total + *term) % p_ : Multiply(total, *term);

@@ -52,7 +52,7 @@ class ModularEvaluator {
   uint64_t OfNumber(const Rational& number, bool* defined);
   uint64_t Random(uint64_t a, uint64_t b) const;
 
-  const Arena& a_;
+  const Arena& arena_;
   uint64_t p_;
   uint64_t i_;  // A square root of -1.
   uint64_t seed_;

@@ -45,7 +45,10 @@ Function InverseOf(Function function) {
 class Parser {
  public:
   Parser(const LexedText& lexed, const Reading& reading, Arena* arena)
-      : lexed_(lexed), tokens_(lexed.tokens), reading_(reading), a_(*arena) {
+      : lexed_(lexed),
+        tokens_(lexed.tokens),
+        reading_(reading),
+        arena_(*arena) {
     DropAlignment();
   }
 
@@ -95,7 +98,7 @@ class Parser {
    public:
     explicit Deeper(Parser* parser) : parser_(*parser) {
       if (++parser_.depth_ > kCallsPerLevel * kMaxDepth ||
-          parser_.a_.num_nodes() > kMaxNodes) {
+          parser_.arena_.num_nodes() > kMaxNodes) {
         parser_.Beyond();
       }
     }
@@ -182,7 +185,7 @@ class Parser {
     const uint8_t flag = std::exchange(connectives_, outer);
     if (items.empty()) return Fail();
     if (items.size() == 1) return items[0];
-    return a_.Make(Op::kList, items, 0, flag);
+    return arena_.Make(Op::kList, items, 0, flag);
   }
 
   // The last of statements that follow from each other.
@@ -198,7 +201,8 @@ class Parser {
     Id clause = Chain();
     while (!failed_ && Is(Token::kImplies)) {
       // A number before the sign is no statement.
-      if (!a_.Is(clause, Op::kRelation) && !a_.Is(clause, Op::kMember)) {
+      if (!arena_.Is(clause, Op::kRelation) &&
+          !arena_.Is(clause, Op::kMember)) {
         return Fail();
       }
       Take();
@@ -227,7 +231,7 @@ class Parser {
       } else if (Accept(Token::kIn)) {
         const Id set = SetExpression();
         if (failed_ || !relations.empty()) return Fail();
-        return a_.Make(Op::kMember, {sides[0], set});
+        return arena_.Make(Op::kMember, {sides[0], set});
       } else if (Accept(Token::kEquiv)) {
         const Id right = SetExpression();
         if (failed_) return kNoId;
@@ -235,11 +239,11 @@ class Parser {
           Take();
           const Id modulus = Primary();
           if (failed_ || sides.size() != 1) return Fail();
-          return a_.Make(Op::kCongruence, {sides[0], right, modulus});
+          return arena_.Make(Op::kCongruence, {sides[0], right, modulus});
         }
-        if (a_.Is(right, Function::kMod)) {
-          return a_.Make(Op::kCongruence,
-                         {sides[0], a_.child(right, 0), a_.child(right, 1)});
+        if (arena_.Is(right, Function::kMod)) {
+          return arena_.Make(Op::kCongruence, {sides[0], arena_.child(right, 0),
+                                               arena_.child(right, 1)});
         }
         relations.push_back(Relation::kEq);
         sides.push_back(right);
@@ -267,8 +271,8 @@ class Parser {
     for (size_t k = 0; k < relations.size(); ++k) {
       packed |= static_cast<int32_t>(relations[k]) << (3 * k);
     }
-    return a_.Make(Op::kRelation, sides, packed,
-                   approximate && sides.size() == 2 ? kApproximate : 0);
+    return arena_.Make(Op::kRelation, sides, packed,
+                       approximate && sides.size() == 2 ? kApproximate : 0);
   }
 
   Id SetExpression() {
@@ -287,7 +291,7 @@ class Parser {
       Take();
       const Id right = RatioExpression();
       if (failed_) return kNoId;
-      left = a_.Make(op, {left, right});
+      left = arena_.Make(op, {left, right});
     }
     return left;
   }
@@ -299,7 +303,7 @@ class Parser {
       parts.push_back(Additive());
     }
     if (failed_) return kNoId;
-    return parts.size() == 1 ? parts[0] : a_.Make(Op::kRatio, parts);
+    return parts.size() == 1 ? parts[0] : arena_.Make(Op::kRatio, parts);
   }
 
   // --- Expressions ----------------------------------------------------------
@@ -316,8 +320,8 @@ class Parser {
         Take();
         const Id term = Product();
         if (failed_) return kNoId;
-        if (terms.size() == 1 && a_.Is(terms[0], Op::kNamedSet)) {
-          terms[0] = a_.Make(Op::kSetMinus, {terms[0], term});
+        if (terms.size() == 1 && arena_.Is(terms[0], Op::kNamedSet)) {
+          terms[0] = arena_.Make(Op::kSetMinus, {terms[0], term});
           continue;
         }
         terms.push_back(Negated(term));
@@ -325,7 +329,7 @@ class Parser {
         const bool minus = Take().type == Token::kMinusPlus;
         const Id term = Product();
         if (failed_) return kNoId;
-        terms.push_back(a_.Make(Op::kPlusMinus, {Scalar(term)}, 0, minus));
+        terms.push_back(arena_.Make(Op::kPlusMinus, {Scalar(term)}, 0, minus));
       } else {
         break;
       }
@@ -335,48 +339,53 @@ class Parser {
     if (terms.size() > 1) {
       // A unit behind a sum belongs to all of it.
       Id& last = terms.back();
-      const int32_t unit = a_.Is(last, Op::kUnit) ? a_.node(last).value : -1;
+      const int32_t unit =
+          arena_.Is(last, Op::kUnit) ? arena_.node(last).value : -1;
       const bool alone =
-          unit >= 0 && std::none_of(terms.begin(), terms.end() - 1,
-                                    [&](Id t) { return a_.Is(t, Op::kUnit); });
-      if (alone) last = a_.child(last, 0);
+          unit >= 0 && std::none_of(terms.begin(), terms.end() - 1, [&](Id t) {
+            return arena_.Is(t, Op::kUnit);
+          });
+      if (alone) last = arena_.child(last, 0);
       const bool degrees =
           std::all_of(terms.begin(), terms.end(),
-                      [&](Id term) { return a_.Is(term, Op::kDegree); });
+                      [&](Id term) { return arena_.Is(term, Op::kDegree); });
       for (Id& term : terms) {
-        term = degrees ? a_.child(term, 0) : Scalar(term);
+        term = degrees ? arena_.child(term, 0) : Scalar(term);
       }
-      sum = a_.Make(Op::kAdd, terms);
-      if (degrees) sum = a_.Make(Op::kDegree, {sum});
-      if (alone) sum = a_.Make(Op::kUnit, {sum}, unit);
+      sum = arena_.Make(Op::kAdd, terms);
+      if (degrees) sum = arena_.Make(Op::kDegree, {sum});
+      if (alone) sum = arena_.Make(Op::kUnit, {sum}, unit);
     }
     if (Is(Token::kChoose) || Is(Token::kOver)) {
       const bool over = Take().type == Token::kOver;
       const Id below = Additive();
       if (failed_) return kNoId;
       return over ? Divide(sum, below)
-                  : a_.MakeFunction(Function::kBinomial, {sum, below});
+                  : arena_.MakeFunction(Function::kBinomial, {sum, below});
     }
     return sum;
   }
 
   // -a; a unit, a percent sign and a degree sign stay outside.
   Id Negated(Id a) {
-    if (a_.Is(a, Op::kUnit) || a_.Is(a, Op::kPercent) ||
-        a_.Is(a, Op::kDegree)) {
-      return a_.Make(a_.op(a), {Negated(a_.child(a, 0))}, a_.node(a).value);
+    if (arena_.Is(a, Op::kUnit) || arena_.Is(a, Op::kPercent) ||
+        arena_.Is(a, Op::kDegree)) {
+      return arena_.Make(arena_.op(a), {Negated(arena_.child(a, 0))},
+                         arena_.node(a).value);
     }
-    if (a_.Is(a, Op::kNumber)) {
-      Rational value = a_.number(a);
+    if (arena_.Is(a, Op::kNumber)) {
+      Rational value = arena_.number(a);
       fmpq_neg(value.get(), value.get());
-      return a_.MakeNumber(std::move(value), a_.node(a).flag & kDecimal);
+      return arena_.MakeNumber(std::move(value),
+                               arena_.node(a).flag & kDecimal);
     }
-    return a_.MakeNeg(Scalar(a));
+    return arena_.MakeNeg(Scalar(a));
   }
 
   // {x} between operators is a group.
   Id Scalar(Id a) const {
-    if (a_.Is(a, Op::kSet) && a_.node(a).count == 1) return a_.child(a, 0);
+    if (arena_.Is(a, Op::kSet) && arena_.node(a).count == 1)
+      return arena_.child(a, 0);
     return a;
   }
 
@@ -397,7 +406,7 @@ class Parser {
       // \pm 2\sqrt{3}: the sign is of the whole product.
       const Id factor = ImplicitProduct();
       if (failed_) return kNoId;
-      return a_.Make(Op::kPlusMinus, {Scalar(factor)}, 0, minus);
+      return arena_.Make(Op::kPlusMinus, {Scalar(factor)}, 0, minus);
     }
     return Factor();
   }
@@ -459,16 +468,18 @@ class Parser {
         Take();
         const Id right = SignedFactor();
         if (failed_) return kNoId;
-        left = a_.MakeFunction(Function::kMod, {Scalar(left), Scalar(right)});
+        left =
+            arena_.MakeFunction(Function::kMod, {Scalar(left), Scalar(right)});
       } else if (IsUnionLetter()) {
         Take();
         const Id right = Factor();
         if (failed_) return kNoId;
-        left = a_.Make(Op::kUnion, {left, right});
+        left = arena_.Make(Op::kUnion, {left, right});
       } else if (AtUnit(left)) {
         left = WithUnit(left);
       } else if (StartsFactor()) {
-        if (Is(Token::kNumber) && (IsLiteral(left) || a_.Is(left, Op::kUnit)) &&
+        if (Is(Token::kNumber) &&
+            (IsLiteral(left) || arena_.Is(left, Op::kUnit)) &&
             !IsMixedNumberAt(Rest())) {
           return Fail();
         }
@@ -480,8 +491,8 @@ class Parser {
         left_was_group = Is(Token::kOpen, '{');
         const Id right = Factor();
         // 5 (five)
-        const bool in_words = !failed_ && a_.Is(right, Op::kNumber) &&
-                              (a_.node(right).flag & kInWords) != 0;
+        const bool in_words = !failed_ && arena_.Is(right, Op::kNumber) &&
+                              (arena_.node(right).flag & kInWords) != 0;
         if (failed_ || in_words) return Fail();
         left = Multiply(left, right);
       } else {
@@ -526,45 +537,47 @@ class Parser {
     left = Scalar(left);
     right = Scalar(right);
     // 4 cm \times 5 cm
-    if (a_.Is(right, Op::kUnit) && a_.Is(left, Op::kUnit)) {
-      const std::string unit = absl::StrCat(a_.name(left), " ", a_.name(right));
-      return a_.Make(Op::kUnit,
-                     {Multiply(a_.child(left, 0), a_.child(right, 0))},
-                     a_.Name(unit));
+    if (arena_.Is(right, Op::kUnit) && arena_.Is(left, Op::kUnit)) {
+      const std::string unit =
+          absl::StrCat(arena_.name(left), " ", arena_.name(right));
+      return arena_.Make(
+          Op::kUnit, {Multiply(arena_.child(left, 0), arena_.child(right, 0))},
+          arena_.Name(unit));
     }
     // 2 \cdot 30^\circ
-    if (a_.Is(right, Op::kDegree) && !a_.Is(left, Op::kDegree)) {
-      return a_.Make(Op::kDegree, {Multiply(left, a_.child(right, 0))});
+    if (arena_.Is(right, Op::kDegree) && !arena_.Is(left, Op::kDegree)) {
+      return arena_.Make(Op::kDegree, {Multiply(left, arena_.child(right, 0))});
     }
     // 3 \times 10^2 cm
-    if (a_.Is(right, Op::kUnit) && !a_.Is(left, Op::kUnit)) {
-      return a_.Make(Op::kUnit, {Multiply(left, a_.child(right, 0))},
-                     a_.node(right).value);
+    if (arena_.Is(right, Op::kUnit) && !arena_.Is(left, Op::kUnit)) {
+      return arena_.Make(Op::kUnit, {Multiply(left, arena_.child(right, 0))},
+                         arena_.node(right).value);
     }
-    if (a_.Is(left, Op::kMul) && a_.node(left).flag == 0) {
-      const absl::Span<const Id> parts = a_.children(left);
+    if (arena_.Is(left, Op::kMul) && arena_.node(left).flag == 0) {
+      const absl::Span<const Id> parts = arena_.children(left);
       std::vector<Id> all(parts.begin(), parts.end());
       all.push_back(right);
-      return a_.Make(Op::kMul, all);
+      return arena_.Make(Op::kMul, all);
     }
-    return a_.Make(Op::kMul, {left, right});
+    return arena_.Make(Op::kMul, {left, right});
   }
 
   Id Divide(Id left, Id right) {
     left = Scalar(left);
     right = Scalar(right);
-    if (a_.Is(right, Op::kUnit) && !a_.Is(left, Op::kUnit)) {
-      return a_.Make(Op::kUnit, {Divide(left, a_.child(right, 0))},
-                     a_.node(right).value);
+    if (arena_.Is(right, Op::kUnit) && !arena_.Is(left, Op::kUnit)) {
+      return arena_.Make(Op::kUnit, {Divide(left, arena_.child(right, 0))},
+                         arena_.node(right).value);
     }
-    if (a_.Is(left, Op::kDegree) && !a_.Is(right, Op::kDegree)) {
-      return a_.Make(Op::kDegree, {Divide(a_.child(left, 0), right)});
+    if (arena_.Is(left, Op::kDegree) && !arena_.Is(right, Op::kDegree)) {
+      return arena_.Make(Op::kDegree, {Divide(arena_.child(left, 0), right)});
     }
-    return a_.Make(Op::kDiv, {left, right});
+    return arena_.Make(Op::kDiv, {left, right});
   }
 
   bool IsLiteral(Id id) const {
-    return a_.Is(id, Op::kNumber) && (a_.node(id).flag & kAutoNumber) != 0;
+    return arena_.Is(id, Op::kNumber) &&
+           (arena_.node(id).flag & kAutoNumber) != 0;
   }
 
   // --- Units ----------------------------------------------------------------
@@ -575,48 +588,48 @@ class Parser {
   }
 
   bool AtUnit(Id left) const {
-    if (a_.Is(left, Op::kUnit)) {
+    if (arena_.Is(left, Op::kUnit)) {
       // $5 million, $5 per hour
       return Is(Token::kWord) && (absl::StartsWith(Peek().text, "per ") ||
                                   absl::StrContains(Peek().text, "illion") ||
                                   absl::StartsWith(Peek().text, "thousand"));
     }
-    if (a_.Is(left, Op::kSymbol)) return false;
+    if (arena_.Is(left, Op::kSymbol)) return false;
     if (Is(Token::kCurrency)) {
       // "$5 $" closes a formula; "5\$ and" is a unit.
-      return a_.Is(left, Op::kNumber);
+      return arena_.Is(left, Op::kNumber);
     }
     if (Is(Token::kWord)) return !IsPoints(Peek()) || IsUnitWord(Peek().text);
     if (!reading_.letters_are_units || !Is(Token::kLetter)) return false;
-    return IsUnitWord(Peek().text) && !a_.Contains(left, Op::kSymbol);
+    return IsUnitWord(Peek().text) && !arena_.Contains(left, Op::kSymbol);
   }
 
   Id WithUnit(Id left) {
     std::string name(Take().text);
     const int64_t scale = TakeScale(&name);
     std::string first;  // The unit that is there already.
-    if (a_.Is(left, Op::kUnit)) {
-      first = a_.name(left);
-      left = a_.child(left, 0);
+    if (arena_.Is(left, Op::kUnit)) {
+      first = arena_.name(left);
+      left = arena_.child(left, 0);
     }
-    if (scale != 1) left = Multiply(left, a_.MakeNumber(scale));
+    if (scale != 1) left = Multiply(left, arena_.MakeNumber(scale));
     if (!first.empty()) {
       absl::StrAppend(&first, name.empty() ? "" : " ", name);
-      return a_.Make(Op::kUnit, {Scalar(left)}, a_.Name(first));
+      return arena_.Make(Op::kUnit, {Scalar(left)}, arena_.Name(first));
     }
     if (name.empty()) return left;
     if (name == "base" && Is(Token::kNumber) && IsLiteral(left)) {
       // 52 base 8
       const Id radix = PlainNumber();
       if (failed_) return kNoId;
-      return a_.Make(Op::kBased, {left, radix}, a_.Name(last_numeral_));
+      return arena_.Make(Op::kBased, {left, radix}, arena_.Name(last_numeral_));
     }
     if (IsOrdinalEnding(name)) return left;
     if (!MayBeUnit(name)) return Fail();
     const std::optional<TakenUnit> unit = UnitAt(Rest(), std::move(name));
     if (!unit.has_value()) return Fail();
     pos_ += unit->num_tokens;
-    return a_.Make(Op::kUnit, {Scalar(left)}, a_.Name(unit->name));
+    return arena_.Make(Op::kUnit, {Scalar(left)}, arena_.Name(unit->name));
   }
 
   // --- Factors --------------------------------------------------------------
@@ -636,16 +649,16 @@ class Parser {
         while (Accept(Token::kBang)) ++count;
         base = Scalar(base);
         if (count == 2) {
-          base = a_.MakeFunction(Function::kDoubleFactorial, {base});
+          base = arena_.MakeFunction(Function::kDoubleFactorial, {base});
           continue;
         }
         for (; count > 0; --count) {
-          base = a_.MakeFunction(Function::kFactorial, {base});
+          base = arena_.MakeFunction(Function::kFactorial, {base});
         }
       } else if (Is(Token::kPercent)) {
         Take();
-        if (a_.Is(base, Op::kPercent)) return Fail();
-        base = a_.Make(Op::kPercent, {Scalar(base)});
+        if (arena_.Is(base, Op::kPercent)) return Fail();
+        base = arena_.Make(Op::kPercent, {Scalar(base)});
       } else if (Is(Token::kDegree)) {
         Take();
         base = Degrees(base);
@@ -659,10 +672,10 @@ class Parser {
   // Of an angle, or of temperature.
   Id Degrees(Id base) {
     if (Is(Token::kLetter) && (Peek().text == "C" || Peek().text == "F")) {
-      return a_.Make(Op::kUnit, {Scalar(base)},
-                     a_.Name(absl::StrCat("degree ", Take().text)));
+      return arena_.Make(Op::kUnit, {Scalar(base)},
+                         arena_.Name(absl::StrCat("degree ", Take().text)));
     }
-    return a_.Make(Op::kDegree, {Scalar(base)});
+    return arena_.Make(Op::kDegree, {Scalar(base)});
   }
 
   Id Power(Id base) {
@@ -681,12 +694,12 @@ class Parser {
       if (Is(Token::kPrime)) {
         while (Accept(Token::kPrime)) {
         }
-        if (!AcceptBrace() || !a_.Is(base, Op::kSymbol)) return Fail();
-        return a_.MakeSymbol(absl::StrCat(a_.name(base), "'"));
+        if (!AcceptBrace() || !arena_.Is(base, Op::kSymbol)) return Fail();
+        return arena_.MakeSymbol(absl::StrCat(arena_.name(base), "'"));
       }
-      if (a_.Is(base, Op::kMatrix) && IsTransposition()) {
+      if (arena_.Is(base, Op::kMatrix) && IsTransposition()) {
         Take();
-        return AcceptBrace() ? Transposed(&a_, base) : Fail();
+        return AcceptBrace() ? Transposed(&arena_, base) : Fail();
       }
       if (Is(Token::kMinus) && Peek(1).type == Token::kClose)
         return Fail();  // x^{-}
@@ -695,12 +708,12 @@ class Parser {
     } else if (Is(Token::kDegree)) {
       Take();
       return Degrees(base);
-    } else if (a_.Is(base, Op::kTuple) && IsTransposition()) {
+    } else if (arena_.Is(base, Op::kTuple) && IsTransposition()) {
       Take();
       return base;  // A vector written as a row.
-    } else if (a_.Is(base, Op::kMatrix) && IsTransposition()) {
+    } else if (arena_.Is(base, Op::kMatrix) && IsTransposition()) {
       Take();
-      return Transposed(&a_, base);
+      return Transposed(&arena_, base);
     } else if (Is(Token::kMinus) || Is(Token::kPlus)) {
       const bool minus = Take().type == Token::kMinus;
       exponent = Is(Token::kNumber) ? PlainNumber() : Primary();
@@ -722,13 +735,13 @@ class Parser {
     if (failed_) return kNoId;
     // C_{10}^3
     int above = 0;
-    if (a_.Is(base, Op::kSymbol) && a_.Is(exponent, Op::kNumber) &&
-        absl::StartsWith(a_.name(base), "C_") &&
-        absl::SimpleAtoi(a_.name(base).substr(2), &above)) {
-      return a_.MakeFunction(Function::kBinomial,
-                             {a_.MakeNumber(above), exponent});
+    if (arena_.Is(base, Op::kSymbol) && arena_.Is(exponent, Op::kNumber) &&
+        absl::StartsWith(arena_.name(base), "C_") &&
+        absl::SimpleAtoi(arena_.name(base).substr(2), &above)) {
+      return arena_.MakeFunction(Function::kBinomial,
+                                 {arena_.MakeNumber(above), exponent});
     }
-    return a_.Make(Op::kPow, {Scalar(base), Scalar(exponent)});
+    return arena_.Make(Op::kPow, {Scalar(base), Scalar(exponent)});
   }
 
   bool IsTransposition() const {
@@ -773,7 +786,7 @@ class Parser {
     std::string name = RawText(from);
     if (absl::StartsWith(name, "text")) name = name.substr(4);
     if (absl::StartsWith(name, "base")) name = name.substr(4);
-    if (a_.Is(base, Op::kNumber)) {
+    if (arena_.Is(base, Op::kNumber)) {
       int radix = 0;
       std::string digits = name;
       if (!digits.empty() && digits.front() == '(') {
@@ -781,21 +794,22 @@ class Parser {
       }
       if (!absl::SimpleAtoi(digits, &radix)) radix = RadixOfWord(digits);
       if (radix < 2 || radix > 36) return Fail();
-      return a_.Make(Op::kBased, {base, a_.MakeNumber(radix)},
-                     a_.Name(last_number_));
+      return arena_.Make(Op::kBased, {base, arena_.MakeNumber(radix)},
+                         arena_.Name(last_number_));
     }
-    if (a_.Is(base, Op::kPow) && a_.Is(a_.child(base, 0), Op::kSymbol)) {
+    if (arena_.Is(base, Op::kPow) &&
+        arena_.Is(arena_.child(base, 0), Op::kSymbol)) {
       // x^2_1
-      const Id symbol =
-          a_.MakeSymbol(absl::StrCat(a_.name(a_.child(base, 0)), "_", name));
-      return a_.Make(Op::kPow, {symbol, a_.child(base, 1)});
+      const Id symbol = arena_.MakeSymbol(
+          absl::StrCat(arena_.name(arena_.child(base, 0)), "_", name));
+      return arena_.Make(Op::kPow, {symbol, arena_.child(base, 1)});
     }
-    if (a_.Is(base, Op::kSymbol)) {
-      return a_.MakeSymbol(absl::StrCat(a_.name(base), "_", name));
+    if (arena_.Is(base, Op::kSymbol)) {
+      return arena_.MakeSymbol(absl::StrCat(arena_.name(base), "_", name));
     }
-    if (a_.Is(base, Op::kEuler) || a_.Is(base, Op::kImaginary)) {
-      return a_.MakeSymbol(
-          absl::StrCat(a_.Is(base, Op::kEuler) ? "e_" : "i_", name));
+    if (arena_.Is(base, Op::kEuler) || arena_.Is(base, Op::kImaginary)) {
+      return arena_.MakeSymbol(
+          absl::StrCat(arena_.Is(base, Op::kEuler) ? "e_" : "i_", name));
     }
     return Fail();
   }
@@ -812,45 +826,45 @@ class Parser {
       case Token::kWord: {
         Take();
         const std::optional<Rational> number = NumberInWords(token.text);
-        if (number.has_value()) return a_.MakeNumber(*number, kInWords);
+        if (number.has_value()) return arena_.MakeNumber(*number, kInWords);
         if (Is(Token::kNumber) && ParseUnit(token.text).known) {
           // USD 36
           const Id amount = NumberWithMixed();
           if (failed_) return kNoId;
-          return a_.Make(Op::kUnit, {amount}, a_.Name(token.text));
+          return arena_.Make(Op::kUnit, {amount}, arena_.Name(token.text));
         }
         const Id counted = CountedThings(token.text);
         if (counted != kNoId) return counted;
         if (DeniesOrHedges(token.text)) return Fail();
-        return a_.MakeSymbol(token.text);
+        return arena_.MakeSymbol(token.text);
       }
       case Token::kPi:
         Take();
-        return a_.Make(Op::kPi);
+        return arena_.Make(Op::kPi);
       case Token::kEuler:
         Take();
-        if (Is(Token::kUnderscore)) return a_.MakeSymbol("e");
-        return a_.Make(Op::kEuler);
+        if (Is(Token::kUnderscore)) return arena_.MakeSymbol("e");
+        return arena_.Make(Op::kEuler);
       case Token::kImaginary:
         Take();
-        if (index_is_i_ > 0) return a_.MakeSymbol("i");
-        return a_.Make(Op::kImaginary);
+        if (index_is_i_ > 0) return arena_.MakeSymbol("i");
+        return arena_.Make(Op::kImaginary);
       case Token::kInfinity:
         Take();
-        return a_.Make(Op::kInfinity);
+        return arena_.Make(Op::kInfinity);
       case Token::kDots:
         Take();
-        return a_.Make(Op::kEllipsis);
+        return arena_.Make(Op::kEllipsis);
       case Token::kEmptySet:
         Take();
-        return a_.Make(Op::kSet);
+        return arena_.Make(Op::kSet);
       case Token::kNamedSet:
         return NamedSet();
       case Token::kCurrency: {
         Take();
         const Id amount = SignedFactor();
         if (failed_) return kNoId;
-        return a_.Make(Op::kUnit, {amount}, a_.Name(token.text));
+        return arena_.Make(Op::kUnit, {amount}, arena_.Name(token.text));
       }
       case Token::kOpen:
         return Group();
@@ -868,7 +882,7 @@ class Parser {
         const Id above = Argument();
         const Id below = failed_ ? kNoId : Argument();
         if (failed_) return kNoId;
-        return a_.MakeFunction(Function::kBinomial, {above, below});
+        return arena_.MakeFunction(Function::kBinomial, {above, below});
       }
       case Token::kFunction:
         return FunctionCall();
@@ -896,8 +910,8 @@ class Parser {
           NumberInWords(words.substr(0, cut));
       if (!number.has_value()) continue;
       if (!MayBeUnit(words.substr(cut + 1))) return kNoId;
-      return a_.Make(Op::kUnit, {a_.MakeNumber(*number)},
-                     a_.Name(words.substr(cut + 1)));
+      return arena_.Make(Op::kUnit, {arena_.MakeNumber(*number)},
+                         arena_.Name(words.substr(cut + 1)));
     }
     return kNoId;
   }
@@ -910,7 +924,7 @@ class Parser {
       if (!SkipGroup()) return Fail();
       absl::StrAppend(&name, "^", RawText(from));
     }
-    return a_.Make(Op::kNamedSet, {}, a_.Name(name));
+    return arena_.Make(Op::kNamedSet, {}, arena_.Name(name));
   }
 
   // --- Numbers --------------------------------------------------------------
@@ -928,7 +942,7 @@ class Parser {
 
   Id Repeating(const std::string& digits, const std::string& repeating) {
     std::optional<Rational> value = RepeatingDecimal(digits, repeating);
-    return value.has_value() ? a_.MakeNumber(*std::move(value)) : Beyond();
+    return value.has_value() ? arena_.MakeNumber(*std::move(value)) : Beyond();
   }
 
   Id NumberOf(const std::string& digits, uint8_t flag) {
@@ -936,11 +950,12 @@ class Parser {
     if (!written.has_value()) return Beyond();
     last_numeral_ = last_number_;
     last_number_ = digits;
-    const Id number = a_.MakeNumber(std::move(written->value), flag);
+    const Id number = arena_.MakeNumber(std::move(written->value), flag);
     if (written->exponent == 0) return number;
-    const Id power = a_.Make(
-        Op::kPow, {a_.MakeNumber(10), a_.MakeNumber(written->exponent)});
-    return a_.Make(Op::kMul, {number, power});
+    const Id power = arena_.Make(
+        Op::kPow,
+        {arena_.MakeNumber(10), arena_.MakeNumber(written->exponent)});
+    return arena_.Make(Op::kMul, {number, power});
   }
 
   // Without the fraction that may stand behind it.
@@ -979,15 +994,15 @@ class Parser {
       Take();
       const Id below = NumberOf(std::string(Take().text), kAutoNumber);
       if (failed_) return kNoId;
-      part = a_.Make(Op::kDiv, {above, below});
+      part = arena_.Make(Op::kDiv, {above, below});
     }
     if (part == kNoId) return number;
     last_number_ = digits;
-    if (a_.Is(part, Op::kDiv) && IsLiteral(a_.child(part, 0)) &&
-        IsLiteral(a_.child(part, 1)) &&
-        fmpq_cmp(a_.number(a_.child(part, 0)).get(),
-                 a_.number(a_.child(part, 1)).get()) < 0) {
-      return a_.Make(Op::kAdd, {number, part});
+    if (arena_.Is(part, Op::kDiv) && IsLiteral(arena_.child(part, 0)) &&
+        IsLiteral(arena_.child(part, 1)) &&
+        fmpq_cmp(arena_.number(arena_.child(part, 0)).get(),
+                 arena_.number(arena_.child(part, 1)).get()) < 0) {
+      return arena_.Make(Op::kAdd, {number, part});
     }
     pos_ = mark;
     return number;
@@ -1021,7 +1036,7 @@ class Parser {
         (Is(Token::kLetter) || Is(Token::kAccent)) && !differential_found_) {
       differential_ = std::string(Take().text);
       differential_found_ = true;
-      return a_.MakeNumber(1);
+      return arena_.MakeNumber(1);
     }
     if (Is(Token::kUnderscore) && Peek(1).type != Token::kEnd) {
       // f_1(x) and x_1
@@ -1032,7 +1047,7 @@ class Parser {
       if (name.size() > 2 && IsApplied(name.substr(0, 1))) {
         return Applied(name);
       }
-      return a_.MakeSymbol(name);
+      return arena_.MakeSymbol(name);
     }
     // C(10, 3)
     if (name == "C" && Is(Token::kOpen, '(') &&
@@ -1041,12 +1056,12 @@ class Parser {
       Take();
       const std::vector<Id> arguments = Arguments('(');
       if (failed_ || arguments.size() != 2) return Fail();
-      return a_.MakeFunction(Function::kBinomial, arguments);
+      return arena_.MakeFunction(Function::kBinomial, arguments);
     }
     if (name == "P" && Is(Token::kOpen, '(')) {
       const size_t mark = pos_;
       if (SkipProbability()) {
-        return a_.MakeSymbol(absl::StrCat("P", RawText(mark)));
+        return arena_.MakeSymbol(absl::StrCat("P", RawText(mark)));
       }
       pos_ = mark;
     }
@@ -1065,7 +1080,7 @@ class Parser {
       name += '\'';
     }
     if (IsApplied(letter)) return Applied(name);
-    return a_.MakeSymbol(name);
+    return arena_.MakeSymbol(name);
   }
 
   // (X > 2) or (A | B), an event. False if it is something else.
@@ -1087,7 +1102,7 @@ class Parser {
     Take();
     const std::vector<Id> arguments = Arguments('(');
     if (failed_ || (braces && !AcceptBrace())) return Fail();
-    return a_.Make(Op::kApply, arguments, a_.Name(name));
+    return arena_.Make(Op::kApply, arguments, arena_.Name(name));
   }
 
   // Behind an opening bracket, up to the closing one.
@@ -1101,8 +1116,8 @@ class Parser {
       Fail();
       return {};
     }
-    if (!a_.Is(list, Op::kList)) return {list};
-    const absl::Span<const Id> items = a_.children(list);
+    if (!arena_.Is(list, Op::kList)) return {list};
+    const absl::Span<const Id> items = arena_.children(list);
     return {items.begin(), items.end()};
   }
 
@@ -1117,7 +1132,7 @@ class Parser {
     if (!points && accent.text != "vec" && !accent.text.empty()) {
       name = absl::StrCat(accent.text, " ", name);
     }
-    return a_.MakeSymbol(name);
+    return arena_.MakeSymbol(name);
   }
 
   // --- Brackets -------------------------------------------------------------
@@ -1138,7 +1153,7 @@ class Parser {
     uint8_t flag = kOpenReal;
     if (closed) flag |= kOpenClosed;
     if (end_closed) flag |= kCloseClosed;
-    return a_.Make(Op::kTuple, ends, 0, flag);
+    return arena_.Make(Op::kTuple, ends, 0, flag);
   }
 
   Id Group() {
@@ -1150,8 +1165,8 @@ class Parser {
         const Id inner = Statement();
         bar_depth_ = bars;
         if (failed_ || !AcceptBrace()) return Fail();
-        if (!a_.Is(inner, Op::kList)) return inner;
-        return a_.Make(Op::kSet, a_.children(inner));
+        if (!arena_.Is(inner, Op::kList)) return inner;
+        return arena_.Make(Op::kSet, arena_.children(inner));
       }
       case 'S':
         return Set();
@@ -1161,8 +1176,8 @@ class Parser {
         const Id inner = Additive();
         bar_depth_ = bars;
         if (failed_ || !Accept(Token::kClose, open)) return Fail();
-        return a_.MakeFunction(open == 'f' ? Function::kFloor : Function::kCeil,
-                               {Scalar(inner)});
+        return arena_.MakeFunction(
+            open == 'f' ? Function::kFloor : Function::kCeil, {Scalar(inner)});
       }
       default:
         return Brackets(open);
@@ -1183,15 +1198,15 @@ class Parser {
                                             (close == '(' || close == '['));
     if (!matching) return Fail();
     Take();
-    if (!a_.Is(inner, Op::kList)) return close == open ? inner : Fail();
+    if (!arena_.Is(inner, Op::kList)) return close == open ? inner : Fail();
     uint8_t flag = 0;
     if (open == '[') flag |= kOpenClosed;
     if (close == '[') flag |= kCloseClosed;
-    return a_.Make(Op::kTuple, a_.children(inner), 0, flag);
+    return arena_.Make(Op::kTuple, arena_.children(inner), 0, flag);
   }
 
   Id Set() {
-    if (Accept(Token::kClose, 'S')) return a_.Make(Op::kSet);
+    if (Accept(Token::kClose, 'S')) return arena_.Make(Op::kSet);
     ++bracket_depth_;
     const int bars = std::exchange(bar_depth_, 0);
     ++builder_;
@@ -1202,7 +1217,7 @@ class Parser {
         (Is(Token::kSuchThat) || Is(Token::kBar) || Is(Token::kColon))) {
       Take();
       const Id condition = Statement();
-      if (!failed_) set = a_.Make(Op::kSetBuilder, {first, condition});
+      if (!failed_) set = arena_.Make(Op::kSetBuilder, {first, condition});
     } else if (!failed_) {
       std::vector<Id> items = {first};
       while (!failed_ && Separator() && !AtStatementEnd()) {
@@ -1211,7 +1226,7 @@ class Parser {
           Beyond();
         }
       }
-      if (!failed_) set = a_.Make(Op::kSet, items);
+      if (!failed_) set = arena_.Make(Op::kSet, items);
     }
     bar_depth_ = bars;
     --bracket_depth_;
@@ -1226,7 +1241,7 @@ class Parser {
     const Id inner = Additive();
     --*depth;
     if (failed_ || !Accept(bar)) return Fail();
-    return a_.MakeFunction(function, {Scalar(inner)});
+    return arena_.MakeFunction(function, {Scalar(inner)});
   }
 
   // --- Commands -------------------------------------------------------------
@@ -1252,7 +1267,7 @@ class Parser {
     if (Is(Token::kNumber)) return PlainNumber();
     if (Is(Token::kMinus)) return Fail();
     // One letter is the argument, without what follows it: \sqrt xy.
-    if (Is(Token::kLetter)) return a_.MakeSymbol(Take().text);
+    if (Is(Token::kLetter)) return arena_.MakeSymbol(Take().text);
     return Primary();
   }
 
@@ -1267,7 +1282,7 @@ class Parser {
 
   Id Root() {
     const int index = Take().value;
-    Id root = index > 0 ? a_.MakeNumber(index) : kNoId;
+    Id root = index > 0 ? arena_.MakeNumber(index) : kNoId;
     if (Is(Token::kOpen, '[') && index == 0) {
       Take();
       root = Additive();
@@ -1280,8 +1295,8 @@ class Parser {
       radicand = Argument(/*one_digit=*/false);
     }
     if (failed_) return kNoId;
-    if (root == kNoId) root = a_.MakeNumber(2);
-    return a_.Make(Op::kRoot, {Scalar(radicand), root});
+    if (root == kNoId) root = arena_.MakeNumber(2);
+    return arena_.Make(Op::kRoot, {Scalar(radicand), root});
   }
 
   Id FunctionCall() {
@@ -1299,8 +1314,9 @@ class Parser {
       if (minus) *into = Negated(*into);
     }
     if (base != kNoId && function != Function::kLog) return Fail();
-    if (power != kNoId && a_.Is(power, Op::kNumber) &&
-        a_.number(power) == Rational(-1) && InverseOf(function) != function) {
+    if (power != kNoId && arena_.Is(power, Op::kNumber) &&
+        arena_.number(power) == Rational(-1) &&
+        InverseOf(function) != function) {
       function = InverseOf(function);
       power = kNoId;
     }
@@ -1317,7 +1333,7 @@ class Parser {
         bar_depth_ = bars;
         --bracket_depth_;
         if (failed_ || !Accept(Token::kClose, bracket)) return Fail();
-        if (a_.Is(inner, Op::kList)) return Fail();
+        if (arena_.Is(inner, Op::kList)) return Fail();
         arguments = {inner};
       }
     } else {
@@ -1342,11 +1358,11 @@ class Parser {
       if (base != kNoId) {
         arguments.push_back(base);
       } else if (is_lg) {
-        arguments.push_back(a_.MakeNumber(10));
+        arguments.push_back(arena_.MakeNumber(10));
       }
     }
-    Id call = a_.MakeFunction(function, arguments);
-    if (power != kNoId) call = a_.Make(Op::kPow, {call, power});
+    Id call = arena_.MakeFunction(function, arguments);
+    if (power != kNoId) call = arena_.Make(Op::kPow, {call, power});
     return call;
   }
 
@@ -1355,16 +1371,16 @@ class Parser {
     while (Is(Token::kUnderscore) || Is(Token::kCaret)) {
       const bool below = Take().type == Token::kUnderscore;
       const Id bound = Is(Token::kOpen, '{') ? OptionalGroup()
-                       : Is(Token::kLetter)  ? a_.MakeSymbol(Take().text)
+                       : Is(Token::kLetter)  ? arena_.MakeSymbol(Take().text)
                                              : Primary();
       if (failed_) return false;
       if (bound == kNoId) continue;  // Empty braces.
       if (!below) {
         *to = bound;
-      } else if (variable != nullptr && a_.Is(bound, Op::kRelation) &&
-                 a_.node(bound).count == 2) {
-        *variable = a_.child(bound, 0);
-        *from = a_.child(bound, 1);
+      } else if (variable != nullptr && arena_.Is(bound, Op::kRelation) &&
+                 arena_.node(bound).count == 2) {
+        *variable = arena_.child(bound, 0);
+        *from = arena_.child(bound, 1);
       } else {
         *from = bound;
       }
@@ -1389,14 +1405,14 @@ class Parser {
     if (!Bounds(&variable, &from, &to)) return Fail();
     if (variable == kNoId || from == kNoId || to == kNoId) return Fail();
     // i and e as indices are variables.
-    const bool i_is_index = a_.Is(variable, Op::kImaginary);
-    if (i_is_index) variable = a_.MakeSymbol("i");
-    if (!a_.Is(variable, Op::kSymbol)) return Fail();
+    const bool i_is_index = arena_.Is(variable, Op::kImaginary);
+    if (i_is_index) variable = arena_.MakeSymbol("i");
+    if (!arena_.Is(variable, Op::kSymbol)) return Fail();
     index_is_i_ += i_is_index ? 1 : 0;
     const Id body = Product();
     index_is_i_ -= i_is_index ? 1 : 0;
     if (failed_) return kNoId;
-    return a_.Make(op, {Scalar(body), variable, from, to});
+    return arena_.Make(op, {Scalar(body), variable, from, to});
   }
 
   Id Integral() {
@@ -1412,11 +1428,11 @@ class Parser {
     const bool found = std::exchange(differential_found_, outer_found);
     const std::string variable = std::exchange(differential_, std::move(outer));
     if (failed_ || !found) return Fail();
-    const Id symbol = a_.MakeSymbol(variable);
+    const Id symbol = arena_.MakeSymbol(variable);
     if (from == kNoId || to == kNoId) {
-      return a_.Make(Op::kIntegral, {Scalar(body), symbol});
+      return arena_.Make(Op::kIntegral, {Scalar(body), symbol});
     }
-    return a_.Make(Op::kIntegral, {Scalar(body), symbol, from, to});
+    return arena_.Make(Op::kIntegral, {Scalar(body), symbol, from, to});
   }
 
   Id Limit() {
@@ -1424,7 +1440,7 @@ class Parser {
     if (!Accept(Token::kUnderscore) || !Accept(Token::kOpen, '{'))
       return Fail();
     if (!Is(Token::kLetter)) return Fail();
-    const Id variable = a_.MakeSymbol(Take().text);
+    const Id variable = arena_.MakeSymbol(Take().text);
     if (!Accept(Token::kArrow)) return Fail();
     const Id point = Additive();
     if (failed_) return kNoId;
@@ -1432,7 +1448,7 @@ class Parser {
     if (!AcceptBrace()) return Fail();
     const Id body = Product();
     if (failed_) return kNoId;
-    return a_.Make(Op::kLimit, {Scalar(body), variable, point});
+    return arena_.Make(Op::kLimit, {Scalar(body), variable, point});
   }
 
   // --- Environments ---------------------------------------------------------
@@ -1473,19 +1489,19 @@ class Parser {
     }
     if (!matrix) {
       // Equations below each other.
-      if (name == "cases") return a_.Make(Op::kList, all);
-      return all.size() == 1 ? all[0] : a_.Make(Op::kList, all);
+      if (name == "cases") return arena_.Make(Op::kList, all);
+      return all.size() == 1 ? all[0] : arena_.Make(Op::kList, all);
     }
     const Id result =
-        a_.Make(Op::kMatrix, all, static_cast<int32_t>(rows[0].size()));
-    if (name == "vmatrix") return a_.MakeFunction(Function::kDet, {result});
+        arena_.Make(Op::kMatrix, all, static_cast<int32_t>(rows[0].size()));
+    if (name == "vmatrix") return arena_.MakeFunction(Function::kDet, {result});
     return result;
   }
 
   const LexedText& lexed_;
   std::vector<Token> tokens_;  // A copy: \frac13 cuts a number in two.
   const Reading& reading_;
-  Arena& a_;
+  Arena& arena_;
   size_t pos_ = 0;
   size_t stop_at_ = 0;
   bool failed_ = false;

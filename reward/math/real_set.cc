@@ -15,15 +15,15 @@ using Set = std::optional<RealSet>;
 // Order of real numbers; unset when one can't be decided.
 class Order {
  public:
-  Order(Arena* arena, Budget* budget) : a_(*arena), budget_(*budget) {}
+  Order(Arena* arena, Budget* budget) : arena_(*arena), budget_(*budget) {}
 
   bool failed() const { return failed_; }
 
   // -1, 0, 1
   int Compare(Id a, Id b) {
     if (a == b) return 0;
-    const Id difference = a_.Make(Op::kAdd, {a, a_.MakeNeg(b)});
-    const std::optional<int> sign = SignOf(a_, difference, &budget_);
+    const Id difference = arena_.Make(Op::kAdd, {a, arena_.MakeNeg(b)});
+    const std::optional<int> sign = SignOf(arena_, difference, &budget_);
     if (!sign.has_value()) {
       failed_ = true;
       return 0;
@@ -57,7 +57,7 @@ class Order {
   }
 
  private:
-  Arena& a_;
+  Arena& arena_;
   Budget& budget_;
   bool failed_ = false;
 };
@@ -65,10 +65,10 @@ class Order {
 class Builder {
  public:
   Builder(Arena* arena, Budget* budget)
-      : a_(*arena), budget_(*budget), order_(arena, budget) {}
+      : arena_(*arena), budget_(*budget), order_(arena, budget) {}
 
   Set Of(Id id) {
-    const Node node = a_.node(id);
+    const Node node = arena_.node(id);
     switch (node.op) {
       case Op::kTuple:
         return FromTuple(id);
@@ -76,60 +76,60 @@ class Builder {
       case Op::kList: {
         RealSet points;
         for (int k = 0; k < node.count; ++k) {
-          const Id item = a_.child(id, k);
+          const Id item = arena_.child(id, k);
           if (!IsNumber(item)) return std::nullopt;
           points.push_back({item, item, true, true});
         }
         return Normal(std::move(points));
       }
       case Op::kNamedSet:
-        if (a_.name(id) == "R") return RealSet{Interval{}};
+        if (arena_.name(id) == "R") return RealSet{Interval{}};
         return std::nullopt;
       case Op::kUnion: {
-        Set left = Of(a_.child(id, 0));
-        Set right = Of(a_.child(id, 1));
+        Set left = Of(arena_.child(id, 0));
+        Set right = Of(arena_.child(id, 1));
         if (!left.has_value() || !right.has_value()) return std::nullopt;
         return Union(*left, *right);
       }
       case Op::kIntersection: {
-        const Set left = Of(a_.child(id, 0));
-        const Set right = Of(a_.child(id, 1));
+        const Set left = Of(arena_.child(id, 0));
+        const Set right = Of(arena_.child(id, 1));
         if (!left.has_value() || !right.has_value()) return std::nullopt;
         return Intersection(*left, *right);
       }
       case Op::kSetMinus: {
-        const Set left = Of(a_.child(id, 0));
-        const Set right = Of(a_.child(id, 1));
+        const Set left = Of(arena_.child(id, 0));
+        const Set right = Of(arena_.child(id, 1));
         if (!left.has_value() || !right.has_value()) return std::nullopt;
         return Intersection(*left, Complement(*right));
       }
       case Op::kSetBuilder: {
         // {x | ...} and {x in R | ...}; not {2x | ...} or {x in Z | ...}.
-        Id element = a_.child(id, 0);
-        if (a_.Is(element, Op::kMember)) {
-          const Id from = a_.child(element, 1);
-          if (!a_.Is(from, Op::kNamedSet) || a_.name(from) != "R") {
+        Id element = arena_.child(id, 0);
+        if (arena_.Is(element, Op::kMember)) {
+          const Id from = arena_.child(element, 1);
+          if (!arena_.Is(from, Op::kNamedSet) || arena_.name(from) != "R") {
             return std::nullopt;
           }
-          element = a_.child(element, 0);
+          element = arena_.child(element, 0);
         }
-        if (!a_.Is(element, Op::kSymbol)) return std::nullopt;
-        return Solve(a_.child(id, 1));
+        if (!arena_.Is(element, Op::kSymbol)) return std::nullopt;
+        return Solve(arena_.child(id, 1));
       }
       case Op::kMember:
-        return Of(a_.child(id, 1));
+        return Of(arena_.child(id, 1));
       default:
         return std::nullopt;
     }
   }
 
   Set Solve(Id id) {
-    const Node node = a_.node(id);
-    if (node.op == Op::kMember) return Of(a_.child(id, 1));
+    const Node node = arena_.node(id);
+    if (node.op == Op::kMember) return Of(arena_.child(id, 1));
     if (node.op == Op::kList) {
       Set all;
       for (int k = 0; k < node.count; ++k) {
-        const Set part = Solve(a_.child(id, k));
+        const Set part = Solve(arena_.child(id, k));
         if (!part.has_value()) return std::nullopt;
         if (!all.has_value()) {
           all = part;
@@ -152,8 +152,8 @@ class Builder {
     if (subject == kNoId) return std::nullopt;
     Set all = RealSet{Interval{}};
     for (int k = 0; k + 1 < node.count; ++k) {
-      const Set link = SolveLink(a_.child(id, k), a_.relation(id, k),
-                                 a_.child(id, k + 1), subject);
+      const Set link = SolveLink(arena_.child(id, k), arena_.relation(id, k),
+                                 arena_.child(id, k + 1), subject);
       if (!link.has_value()) return std::nullopt;
       all = Intersection(*all, *link);
       if (!all.has_value()) return std::nullopt;
@@ -164,28 +164,28 @@ class Builder {
  private:
   bool IsNumber(Id id) {
     std::vector<int32_t> names;
-    CollectSymbols(a_, id, &names);
+    CollectSymbols(arena_, id, &names);
     if (!names.empty()) return false;
-    return !IsCollection(a_.op(id)) && !a_.Is(id, Op::kInfinity);
+    return !IsCollection(arena_.op(id)) && !arena_.Is(id, Op::kInfinity);
   }
 
   // -1 or 1 if it is minus or plus infinity.
   int InfinityOf(Id id) const {
-    if (a_.Is(id, Op::kInfinity)) return 1;
-    if (a_.Is(id, Op::kMul) && a_.node(id).count == 2 &&
-        a_.Is(a_.child(id, 1), Op::kInfinity) &&
-        a_.Is(a_.child(id, 0), Op::kNumber)) {
-      return a_.number(a_.child(id, 0)).sign();
+    if (arena_.Is(id, Op::kInfinity)) return 1;
+    if (arena_.Is(id, Op::kMul) && arena_.node(id).count == 2 &&
+        arena_.Is(arena_.child(id, 1), Op::kInfinity) &&
+        arena_.Is(arena_.child(id, 0), Op::kNumber)) {
+      return arena_.number(arena_.child(id, 0)).sign();
     }
     return 0;
   }
 
   Set FromTuple(Id id) {
-    const Node& node = a_.node(id);
+    const Node& node = arena_.node(id);
     if (node.count != 2) return std::nullopt;
     Interval interval;
-    const Id low = a_.child(id, 0);
-    const Id high = a_.child(id, 1);
+    const Id low = arena_.child(id, 0);
+    const Id high = arena_.child(id, 1);
     if (InfinityOf(low) < 0) {
       interval.low = kNoId;
     } else if (IsNumber(low)) {
@@ -275,20 +275,20 @@ class Builder {
   // The one term with a variable in it: a symbol, f(x) or |x|.
   Id Subject(Id relation) {
     std::vector<Id> terms;
-    for (const Id side : a_.children(relation)) FindSubjects(side, &terms);
+    for (const Id side : arena_.children(relation)) FindSubjects(side, &terms);
     if (terms.empty()) return kNoId;
     for (const Id term : terms) {
-      if (!a_.SameTree(term, terms[0])) return kNoId;
+      if (!arena_.SameTree(term, terms[0])) return kNoId;
     }
     return terms[0];
   }
 
   void FindSubjects(Id id, std::vector<Id>* terms) const {
-    if (a_.Is(id, Op::kSymbol) || a_.Is(id, Op::kApply)) {
+    if (arena_.Is(id, Op::kSymbol) || arena_.Is(id, Op::kApply)) {
       terms->push_back(id);
       return;
     }
-    for (const Id part : a_.children(id)) FindSubjects(part, terms);
+    for (const Id part : arena_.children(id)) FindSubjects(part, terms);
   }
 
   // Coefficients of `id` as a polynomial of degree two in `subject`.
@@ -298,11 +298,13 @@ class Builder {
     Id constant = kNoId;  // Any number.
   };
 
-  bool IsSubject(Id id, Id subject) const { return a_.SameTree(id, subject); }
+  bool IsSubject(Id id, Id subject) const {
+    return arena_.SameTree(id, subject);
+  }
 
   bool HasSubject(Id id, Id subject) const {
     if (IsSubject(id, subject)) return true;
-    const absl::Span<const Id> parts = a_.children(id);
+    const absl::Span<const Id> parts = arena_.children(id);
     return std::any_of(parts.begin(), parts.end(),
                        [&](Id part) { return HasSubject(part, subject); });
   }
@@ -313,17 +315,17 @@ class Builder {
       result.constant = id;
       return result;
     }
-    result.constant = a_.MakeNumber(0);
+    result.constant = arena_.MakeNumber(0);
     if (IsSubject(id, subject)) {
       result.linear = Rational(1);
       return result;
     }
-    const Node node = a_.node(id);
+    const Node node = arena_.node(id);
     switch (node.op) {
       case Op::kAdd: {
         std::vector<Id> constants;
         for (int k = 0; k < node.count; ++k) {
-          const auto part = Polynomial(a_.child(id, k), subject);
+          const auto part = Polynomial(arena_.child(id, k), subject);
           if (!part.has_value()) return std::nullopt;
           fmpq_add(result.square.get(), result.square.get(),
                    part->square.get());
@@ -331,13 +333,13 @@ class Builder {
                    part->linear.get());
           constants.push_back(part->constant);
         }
-        result.constant = a_.Make(Op::kAdd, constants);
+        result.constant = arena_.Make(Op::kAdd, constants);
         return result;
       }
       case Op::kMul: {
         std::optional<Quadratic> product;
         for (int k = 0; k < node.count; ++k) {
-          const auto part = Polynomial(a_.child(id, k), subject);
+          const auto part = Polynomial(arena_.child(id, k), subject);
           if (!part.has_value()) return std::nullopt;
           product = product.has_value() ? Times(*product, *part) : part;
           if (!product.has_value()) return std::nullopt;
@@ -345,25 +347,25 @@ class Builder {
         return product;
       }
       case Op::kDiv: {
-        const auto above = Polynomial(a_.child(id, 0), subject);
+        const auto above = Polynomial(arena_.child(id, 0), subject);
         const std::optional<Rational> below =
-            ExactValue(a_, a_.child(id, 1), &budget_);
+            ExactValue(arena_, arena_.child(id, 1), &budget_);
         if (!above.has_value() || !below.has_value() || below->is_zero()) {
           return std::nullopt;
         }
         Quadratic inverse;
         Rational factor(1);
         fmpq_div(factor.get(), factor.get(), below->get());
-        inverse.constant = a_.MakeNumber(factor);
+        inverse.constant = arena_.MakeNumber(factor);
         return Times(*above, inverse);
       }
       case Op::kPow: {
         const std::optional<Rational> exponent =
-            ExactValue(a_, a_.child(id, 1), &budget_);
+            ExactValue(arena_, arena_.child(id, 1), &budget_);
         if (!exponent.has_value() || !(*exponent == Rational(2))) {
           return std::nullopt;
         }
-        const auto base = Polynomial(a_.child(id, 0), subject);
+        const auto base = Polynomial(arena_.child(id, 0), subject);
         if (!base.has_value()) return std::nullopt;
         return Times(*base, *base);
       }
@@ -377,15 +379,15 @@ class Builder {
     const bool plain_b = b.square.is_zero() && b.linear.is_zero();
     Quadratic result;
     if (plain_a && plain_b) {
-      result.constant = a_.Make(Op::kMul, {a.constant, b.constant});
+      result.constant = arena_.Make(Op::kMul, {a.constant, b.constant});
       return result;
     }
-    const std::optional<Rational> x = ExactValue(a_, a.constant, &budget_);
-    const std::optional<Rational> y = ExactValue(a_, b.constant, &budget_);
+    const std::optional<Rational> x = ExactValue(arena_, a.constant, &budget_);
+    const std::optional<Rational> y = ExactValue(arena_, b.constant, &budget_);
     if (plain_b && y.has_value()) {
       fmpq_mul(result.square.get(), a.square.get(), y->get());
       fmpq_mul(result.linear.get(), a.linear.get(), y->get());
-      result.constant = a_.Make(Op::kMul, {a.constant, b.constant});
+      result.constant = arena_.Make(Op::kMul, {a.constant, b.constant});
       return result;
     }
     if (plain_a && x.has_value()) return Times(b, a);
@@ -398,7 +400,7 @@ class Builder {
     fmpq_mul(result.linear.get(), a.linear.get(), y->get());
     fmpq_mul(part.get(), b.linear.get(), x->get());
     fmpq_add(result.linear.get(), result.linear.get(), part.get());
-    result.constant = a_.Make(Op::kMul, {a.constant, b.constant});
+    result.constant = arena_.Make(Op::kMul, {a.constant, b.constant});
     return result;
   }
 
@@ -431,13 +433,13 @@ class Builder {
     for (const bool swapped : {false, true}) {
       const Id abs = swapped ? right : left;
       const Id bound = swapped ? left : right;
-      if (!a_.Is(abs, Function::kAbs) || HasSubject(bound, subject) ||
+      if (!arena_.Is(abs, Function::kAbs) || HasSubject(bound, subject) ||
           !HasSubject(abs, subject)) {
         continue;
       }
       const Relation r = swapped ? Reversed(relation) : relation;
-      const Id inner = a_.child(abs, 0);
-      const Id minus = a_.MakeNeg(bound);
+      const Id inner = arena_.child(abs, 0);
+      const Id minus = arena_.MakeNeg(bound);
       const Set below = SolveLink(inner, r, bound, subject);
       const Set above = SolveLink(inner, Reversed(r), minus, subject);
       if (!below.has_value() || !above.has_value()) return std::nullopt;
@@ -453,13 +455,13 @@ class Builder {
     fmpq_sub(square.get(), x->square.get(), y->square.get());
     fmpq_sub(linear.get(), x->linear.get(), y->linear.get());
     const Id constant =
-        a_.Make(Op::kAdd, {x->constant, a_.MakeNeg(y->constant)});
+        arena_.Make(Op::kAdd, {x->constant, arena_.MakeNeg(y->constant)});
     if (square.is_zero()) {
       if (linear.is_zero()) return std::nullopt;
-      Id bound =
-          a_.Make(Op::kDiv, {a_.MakeNeg(constant), a_.MakeNumber(linear)});
-      const std::optional<Rational> exact = ExactValue(a_, bound, &budget_);
-      if (exact.has_value()) bound = a_.MakeNumber(*exact);
+      Id bound = arena_.Make(
+          Op::kDiv, {arena_.MakeNeg(constant), arena_.MakeNumber(linear)});
+      const std::optional<Rational> exact = ExactValue(arena_, bound, &budget_);
+      if (exact.has_value()) bound = arena_.MakeNumber(*exact);
       return Ray(linear.sign() > 0 ? relation : Reversed(relation), bound);
     }
     return SolveQuadratic(square, linear, constant, relation);
@@ -469,26 +471,30 @@ class Builder {
   Set SolveQuadratic(const Rational& square, const Rational& linear,
                      Id constant, Relation relation) {
     if (square.sign() < 0) relation = Reversed(relation);
-    const Id b = a_.MakeNumber(linear);
-    const Id twice =
-        a_.Make(Op::kMul, {a_.MakeNumber(2), a_.MakeNumber(square)});
-    const Id discriminant = a_.Make(
-        Op::kAdd, {a_.Make(Op::kPow, {b, a_.MakeNumber(2)}),
-                   a_.Make(Op::kMul, {a_.MakeNumber(-4), a_.MakeNumber(square),
-                                      constant})});
-    const std::optional<int> sign = SignOf(a_, discriminant, &budget_);
+    const Id b = arena_.MakeNumber(linear);
+    const Id twice = arena_.Make(
+        Op::kMul, {arena_.MakeNumber(2), arena_.MakeNumber(square)});
+    const Id discriminant = arena_.Make(
+        Op::kAdd,
+        {arena_.Make(Op::kPow, {b, arena_.MakeNumber(2)}),
+         arena_.Make(Op::kMul, {arena_.MakeNumber(-4),
+                                arena_.MakeNumber(square), constant})});
+    const std::optional<int> sign = SignOf(arena_, discriminant, &budget_);
     if (!sign.has_value()) return std::nullopt;
     const bool above = relation == Relation::kGt || relation == Relation::kGe ||
                        relation == Relation::kNe;
     if (*sign < 0) return above ? RealSet{Interval{}} : RealSet{};
-    const Id root = a_.Make(Op::kRoot, {discriminant, a_.MakeNumber(2)});
-    const Id minus_b = a_.MakeNeg(b);
-    Id low = a_.Make(Op::kDiv,
-                     {a_.Make(Op::kAdd, {minus_b, a_.MakeNeg(root)}), twice});
-    Id high = a_.Make(Op::kDiv, {a_.Make(Op::kAdd, {minus_b, root}), twice});
+    const Id root =
+        arena_.Make(Op::kRoot, {discriminant, arena_.MakeNumber(2)});
+    const Id minus_b = arena_.MakeNeg(b);
+    Id low = arena_.Make(
+        Op::kDiv,
+        {arena_.Make(Op::kAdd, {minus_b, arena_.MakeNeg(root)}), twice});
+    Id high =
+        arena_.Make(Op::kDiv, {arena_.Make(Op::kAdd, {minus_b, root}), twice});
     for (Id* end : {&low, &high}) {
-      const std::optional<Rational> exact = ExactValue(a_, *end, &budget_);
-      if (exact.has_value()) *end = a_.MakeNumber(*exact);
+      const std::optional<Rational> exact = ExactValue(arena_, *end, &budget_);
+      if (exact.has_value()) *end = arena_.MakeNumber(*exact);
     }
     if (square.sign() < 0) std::swap(low, high);
     const bool closed = relation == Relation::kLe || relation == Relation::kGe;
@@ -510,7 +516,7 @@ class Builder {
     }
   }
 
-  Arena& a_;
+  Arena& arena_;
   Budget& budget_;
   Order order_;
 };
