@@ -31,8 +31,8 @@ class Writer {
   absl::Status Write(const Value& value) {
     const size_t length = text_.size();
     PONDER_RETURN_IF_ERROR(WriteAny(value));
-    return budget_.SpendBytes(value.AsText() != nullptr ? text_.size() - length
-                                                        : 0);
+    if (value.AsText() == nullptr) return absl::OkStatus();
+    return budget_.SpendBytes(4 * (text_.size() - length));
   }
 
   std::string Take() { return std::move(text_); }

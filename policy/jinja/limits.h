@@ -15,14 +15,15 @@ inline constexpr int kMaxRunNesting = 400;
 inline constexpr int kMaxValueDepth =
     100;  // Of lists and dicts in one another.
 inline constexpr int64_t kMaxRange = 100'000;  // As Jinja's sandbox has it.
-inline constexpr size_t kMaxOutputBytes = size_t{64} << 20;
+inline constexpr size_t kMaxOutputBytes = size_t{16} << 20;
 
-// One step is one expression evaluated, one item copied or compared, or 64
-// bytes of text read or written; well below a microsecond. A conversation of a
+// One step is one expression evaluated, one item copied or compared, or 16
+// bytes of text read or written (4 where each character is looked at); well
+// below a microsecond. A conversation of a
 // thousand messages takes some 100,000. What all values of one rendering hold
-// is bounded by it as well, at 64 bytes a step.
+// is bounded by it as well, at 16 bytes a step.
 inline constexpr int64_t kMaxSteps = 4'000'000;
-inline constexpr int64_t kBytesPerStep = 64;
+inline constexpr int64_t kBytesPerStep = 16;
 
 }  // namespace ponder::jinja
 

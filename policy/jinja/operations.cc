@@ -133,7 +133,7 @@ absl::Status AppendRepr(const Value& value, int depth, std::string* text,
     return Error("a namespace that holds itself can't be printed");
   const size_t length = text->size();
   if (const std::string* content = value.AsText()) {
-    PONDER_RETURN_IF_ERROR(budget.SpendBytes(content->size()));
+    PONDER_RETURN_IF_ERROR(budget.SpendBytes(4 * content->size()));
     *text += TextRepr(*content);
   } else if (const Sequence* sequence = value.AsSequence()) {
     PONDER_RETURN_IF_ERROR(AppendSequence(*sequence, depth - 1, text, budget));

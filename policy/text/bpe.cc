@@ -23,6 +23,27 @@ const Bpe::Rule* Bpe::FindRule(int32_t left, int32_t right) const {
 
 void Bpe::Encode(absl::string_view piece, Scratch& scratch,
                  std::vector<int32_t>& ids) const {
+  scratch.symbols.clear();
+  const int32_t size = static_cast<int32_t>(piece.size());
+  for (int32_t i = 0; i < size; ++i) {
+    scratch.symbols.push_back({byte_ids_[static_cast<uint8_t>(piece[i])], i - 1,
+                               i + 1 < size ? i + 1 : -1, /*is_alive=*/true});
+  }
+  MergeSymbols(scratch, ids);
+}
+
+void Bpe::Merge(absl::Span<const int32_t> symbols, Scratch& scratch,
+                std::vector<int32_t>& ids) const {
+  scratch.symbols.clear();
+  const int32_t size = static_cast<int32_t>(symbols.size());
+  for (int32_t i = 0; i < size; ++i) {
+    scratch.symbols.push_back(
+        {symbols[i], i - 1, i + 1 < size ? i + 1 : -1, /*is_alive=*/true});
+  }
+  MergeSymbols(scratch, ids);
+}
+
+void Bpe::MergeSymbols(Scratch& scratch, std::vector<int32_t>& ids) const {
   std::vector<Scratch::Symbol>& symbols = scratch.symbols;
   std::vector<Scratch::Candidate>& heap = scratch.heap;
   const auto is_later = [](const Scratch::Candidate& a,
@@ -39,13 +60,8 @@ void Bpe::Encode(absl::string_view piece, Scratch& scratch,
     std::push_heap(heap.begin(), heap.end(), is_later);
   };
 
-  symbols.clear();
   heap.clear();
-  const int32_t size = static_cast<int32_t>(piece.size());
-  for (int32_t i = 0; i < size; ++i) {
-    symbols.push_back({byte_ids_[static_cast<uint8_t>(piece[i])], i - 1,
-                       i + 1 < size ? i + 1 : -1, /*is_alive=*/true});
-  }
+  const int32_t size = static_cast<int32_t>(symbols.size());
   for (int32_t i = 0; i + 1 < size; ++i) consider(i);
 
   while (!heap.empty()) {

@@ -9,6 +9,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/string_view.h"
+#include "absl/types/span.h"
 
 namespace ponder {
 
@@ -42,10 +43,14 @@ class Bpe {
   // replaces the first.
   void AddRule(int32_t left, int32_t right, uint32_t rank, int32_t result);
 
-  // Appends the ids of `piece` (any bytes, less than 2 GiB), in time
-  // O(n log n).
+  // Appends the ids of `piece` (any bytes, less than 2 GiB), each byte a symbol
+  // at first, in time O(n log n).
   void Encode(absl::string_view piece, Scratch& scratch,
               std::vector<int32_t>& ids) const;
+
+  // The same for symbols that are tokens already.
+  void Merge(absl::Span<const int32_t> symbols, Scratch& scratch,
+             std::vector<int32_t>& ids) const;
 
  private:
   struct Rule {
@@ -54,6 +59,8 @@ class Bpe {
   };
 
   const Rule* FindRule(int32_t left, int32_t right) const;
+  // Merges scratch.symbols.
+  void MergeSymbols(Scratch& scratch, std::vector<int32_t>& ids) const;
 
   const std::array<int32_t, 256> byte_ids_;
   absl::flat_hash_map<uint64_t, Rule> rules_;  // By both ids.

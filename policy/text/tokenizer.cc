@@ -4,7 +4,10 @@
 #include <array>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_replace.h"
 #include "base/status_macros.h"
 #include "policy/text/byte_alphabet.h"
 #include "policy/text/unicode.h"
@@ -12,9 +15,19 @@
 namespace ponder {
 namespace {
 
+// The token of a byte.
+std::string ByteToken(int byte, bool byte_fallback) {
+  return byte_fallback ? absl::StrFormat("<0x%02X>", byte)
+                       : ByteToCharacter(static_cast<uint8_t>(byte));
+}
+
 // What a token decodes to: the bytes that it spells, or, if it isn't of the
-// byte-level alphabet (as many added tokens), itself.
-std::string DecodedToken(absl::string_view content) {
+// byte-level alphabet (as many added tokens), itself. In SentencePiece's
+// vocabularies itself, with spaces.
+std::string DecodedToken(absl::string_view content, bool byte_fallback) {
+  if (byte_fallback) {
+    return absl::StrReplaceAll(content, {{kMetaspace, " "}});
+  }
   return BytesOfToken(content).value_or(std::string(content));
 }
 
@@ -36,12 +49,12 @@ absl::StatusOr<std::unique_ptr<Tokenizer>> Tokenizer::FromJson(
 
   std::array<int32_t, 256> byte_ids;
   for (int byte = 0; byte < 256; ++byte) {
-    const std::string character = ByteToCharacter(static_cast<uint8_t>(byte));
+    const std::string character = ByteToken(byte, file.byte_fallback);
     const auto found = id_of_content.find(character);
     if (found == id_of_content.end()) {
       return absl::InvalidArgumentError(absl::StrCat(
           where, ".model.vocab: lacks \"", character, "\", the token of byte ",
-          byte, "; only byte-level vocabularies are supported"));
+          byte, "; only vocabularies with all bytes are supported"));
     }
     byte_ids[byte] = found->second;
   }
@@ -49,6 +62,9 @@ absl::StatusOr<std::unique_ptr<Tokenizer>> Tokenizer::FromJson(
   std::unique_ptr<Tokenizer> tokenizer(new Tokenizer(byte_ids));
   tokenizer->nfc_ = file.nfc;
   tokenizer->ignore_merges_ = file.ignore_merges;
+  tokenizer->byte_fallback_ = file.byte_fallback;
+  tokenizer->spaces_ = file.spaces;
+  tokenizer->byte_ids_ = byte_ids;
   tokenizer->id_of_content_ = std::move(id_of_content);
   tokenizer->tokens_.resize(num_ids);
   std::vector<bool> is_taken(num_ids);
@@ -59,11 +75,23 @@ absl::StatusOr<std::unique_ptr<Tokenizer>> Tokenizer::FromJson(
                        "\" is there twice"));
     }
     is_taken[id] = true;
-    const std::optional<std::string> bytes = BytesOfToken(content);
+    const std::optional<std::string> bytes =
+        file.byte_fallback ? content : BytesOfToken(content);
     if (file.ignore_merges && bytes.has_value()) {
       tokenizer->id_of_piece_[*bytes] = id;
     }
-    tokenizer->tokens_[id].bytes = DecodedToken(content);
+    tokenizer->tokens_[id].bytes = DecodedToken(content, file.byte_fallback);
+  }
+  if (file.byte_fallback) {
+    for (const auto& [content, id] : file.vocabulary) {
+      if (FirstCodePoint(content).num_bytes == content.size()) {
+        tokenizer->id_of_character_[content] = id;
+      }
+    }
+    for (int byte = 0; byte < 256; ++byte) {
+      tokenizer->tokens_[byte_ids[byte]].bytes =
+          std::string(1, static_cast<char>(byte));
+    }
   }
   for (const TokenizerFile::PreTokenizerStep& step : file.pre_tokenizer) {
     Step& made = tokenizer->steps_.emplace_back();
@@ -114,8 +142,8 @@ absl::Status Tokenizer::AddAddedTokens(const TokenizerFile& file,
     if (is_new) ++next_id;
     // Like `tokenizers`, also decode to the normalized spelling.
     const std::string pattern =
-        token.normalized && nfc_ ? ToNfc(token.content) : token.content;
-    tokens_[token.id] = {DecodedToken(pattern), token.special};
+        token.normalized ? Normalize(token.content) : token.content;
+    tokens_[token.id] = {DecodedToken(pattern, byte_fallback_), token.special};
     (token.normalized ? normalized_matcher_ : raw_matcher_).Add(pattern, token);
   }
   return absl::OkStatus();
@@ -124,9 +152,11 @@ absl::Status Tokenizer::AddAddedTokens(const TokenizerFile& file,
 std::vector<int32_t> Tokenizer::Encode(absl::string_view text) const {
   std::vector<int32_t> ids;
   Bpe::Scratch scratch;
+  bool is_begin = true;
   while (!text.empty()) {
     const size_t num_valid = ValidUtf8Length(text);
-    EncodeText(text.substr(0, num_valid), scratch, ids);
+    EncodeText(text.substr(0, num_valid), is_begin, scratch, ids);
+    is_begin = false;
     text.remove_prefix(num_valid);
     size_t num_invalid = 0;
     while (num_invalid < text.size() &&
@@ -139,20 +169,92 @@ std::vector<int32_t> Tokenizer::Encode(absl::string_view text) const {
   return ids;
 }
 
-void Tokenizer::EncodeText(absl::string_view text, Bpe::Scratch& scratch,
+std::string Tokenizer::Normalize(absl::string_view part) const {
+  std::string text = nfc_ ? ToNfc(part) : std::string(part);
+  if (spaces_.normalizer_prepends && !text.empty()) {
+    text.insert(0, kMetaspace);
+  }
+  if (spaces_.normalizer_replaces) {
+    text = absl::StrReplaceAll(text, {{" ", kMetaspace}});
+  }
+  return text;
+}
+
+void Tokenizer::EncodeText(absl::string_view text, bool is_begin,
+                           Bpe::Scratch& scratch,
                            std::vector<int32_t>& ids) const {
   const auto on_token = [&](int32_t id) { ids.push_back(id); };
-  const auto on_normalized = [&](absl::string_view part) {
-    EncodePieces(/*step=*/0, part, scratch, ids);
-  };
-  const auto on_raw = [&](absl::string_view part) {
-    if (nfc_) {
-      normalized_matcher_.Split(ToNfc(part), on_normalized, on_token);
-    } else {
-      normalized_matcher_.Split(part, on_normalized, on_token);
+  const bool is_normalized =
+      nfc_ || spaces_.normalizer_prepends || spaces_.normalizer_replaces;
+  raw_matcher_.Split(
+      text,
+      [&](absl::string_view part) {
+        const std::string normalized =
+            is_normalized ? Normalize(part) : std::string();
+        const absl::string_view whole = is_normalized ? normalized : part;
+        normalized_matcher_.Split(
+            whole,
+            [&](absl::string_view rest) {
+              if (byte_fallback_) {
+                EncodeSpaced(rest,
+                             is_begin && part.data() == text.data() &&
+                                 rest.data() == whole.data(),
+                             scratch, ids);
+              } else {
+                EncodePieces(/*step=*/0, rest, scratch, ids);
+              }
+            },
+            on_token);
+      },
+      on_token);
+}
+
+void Tokenizer::EncodeSpaced(absl::string_view part, bool is_begin,
+                             Bpe::Scratch& scratch,
+                             std::vector<int32_t>& ids) const {
+  using Prefix = TokenizerFile::Spaces::Prefix;
+  if (!spaces_.has_pre_tokenizer) return EncodeCharacters(part, scratch, ids);
+  std::string text = absl::StrReplaceAll(part, {{" ", kMetaspace}});
+  if ((spaces_.prefix == Prefix::kAlways ||
+       (spaces_.prefix == Prefix::kFirst && is_begin)) &&
+      !absl::StartsWith(text, kMetaspace)) {
+    text.insert(0, kMetaspace);
+  }
+  absl::string_view rest = text;
+  while (!rest.empty()) {
+    const size_t end = spaces_.split
+                           ? std::min(rest.find(kMetaspace, 1), rest.size())
+                           : rest.size();
+    EncodeCharacters(rest.substr(0, end), scratch, ids);
+    rest.remove_prefix(end);
+  }
+}
+
+void Tokenizer::EncodeCharacters(absl::string_view piece, Bpe::Scratch& scratch,
+                                 std::vector<int32_t>& ids) const {
+  if (ignore_merges_) {
+    const auto found = id_of_piece_.find(piece);
+    if (found != id_of_piece_.end()) {
+      ids.push_back(found->second);
+      return;
     }
-  };
-  raw_matcher_.Split(text, on_raw, on_token);
+  }
+  std::vector<int32_t> symbols;
+  symbols.reserve(piece.size());
+  while (!piece.empty()) {
+    const absl::string_view character =
+        piece.substr(0, FirstCodePoint(piece).num_bytes);
+    const auto found = id_of_character_.find(character);
+    if (found != id_of_character_.end()) {
+      symbols.push_back(found->second);
+    } else {
+      for (const char byte : character) {
+        symbols.push_back(byte_ids_[static_cast<uint8_t>(byte)]);
+      }
+    }
+    piece.remove_prefix(character.size());
+  }
+  bpe_.Merge(symbols, scratch, ids);
 }
 
 void Tokenizer::EncodePieces(size_t step, absl::string_view text,
@@ -191,6 +293,10 @@ std::string Tokenizer::Decode(absl::Span<const int32_t> ids,
     const Token& token = tokens_[id];
     if (skip_special_tokens && token.is_special) continue;
     bytes += token.bytes;
+  }
+  for (int i = 0; i < spaces_.num_stripped_spaces; ++i) {
+    if (!absl::StartsWith(bytes, " ")) break;
+    bytes.erase(0, 1);
   }
   return bytes;
 }

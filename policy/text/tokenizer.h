@@ -3,6 +3,7 @@
 #ifndef PONDER_POLICY_TEXT_TOKENIZER_H_
 #define PONDER_POLICY_TEXT_TOKENIZER_H_
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -21,15 +22,18 @@
 
 namespace ponder {
 
-// Byte-level BPE as a Hugging Face tokenizer.json describes it (GPT-2, Llama 3,
-// Qwen 2 to 3 and their kin), with the same ids as the `tokenizers` library:
+// BPE as a Hugging Face tokenizer.json describes it, with the same ids as the
+// `tokenizers` library: byte-level (GPT-2, Llama 3, Qwen 2 to 3, DeepSeek and
+// their kin), or as SentencePiece does it, with bytes for characters that have
+// no token (Llama 2, Mistral).
 //
 //   text -> added tokens | the rest -> normalizer -> pieces -> BPE -> ids
 //
 // Bytes that aren't UTF-8, which that library can't be given, are kept as they
 // are: each run of them is encoded by itself, as one piece. So every string of
 // bytes comes back from Decode(Encode(bytes)), unless the file asks for
-// normalization, a prefix space or the stripping of white space.
+// normalization, a prefix space or the stripping of white space, or the text
+// holds SentencePiece's sign for a space.
 //
 // Thread-safe.
 class Tokenizer {
@@ -74,9 +78,17 @@ class Tokenizer {
   absl::Status AddAddedTokens(const TokenizerFile& file,
                               absl::string_view where);
 
-  // `text` is well-formed UTF-8.
-  void EncodeText(absl::string_view text, Bpe::Scratch& scratch,
+  // What the normalizer makes of a part of the text.
+  std::string Normalize(absl::string_view part) const;
+
+  // `text` is well-formed UTF-8; `is_begin`: of the whole text.
+  void EncodeText(absl::string_view text, bool is_begin, Bpe::Scratch& scratch,
                   std::vector<int32_t>& ids) const;
+  // The part of a normalized text for a SentencePiece vocabulary, and a piece.
+  void EncodeSpaced(absl::string_view part, bool is_begin,
+                    Bpe::Scratch& scratch, std::vector<int32_t>& ids) const;
+  void EncodeCharacters(absl::string_view piece, Bpe::Scratch& scratch,
+                        std::vector<int32_t>& ids) const;
   // The steps from `step` on, then BPE.
   void EncodePieces(size_t step, absl::string_view text, Bpe::Scratch& scratch,
                     std::vector<int32_t>& ids) const;
@@ -85,12 +97,17 @@ class Tokenizer {
 
   bool nfc_ = false;
   bool ignore_merges_ = false;
-  AddedTokenMatcher raw_matcher_;         // For text as it came.
+  bool byte_fallback_ = false;
+  TokenizerFile::Spaces spaces_;            // If byte_fallback_.
+  std::array<int32_t, 256> byte_ids_ = {};  // If byte_fallback_.
+  AddedTokenMatcher raw_matcher_;           // For text as it came.
   AddedTokenMatcher normalized_matcher_;  // For what the normalizer made of it.
   std::vector<Step> steps_;
   Bpe bpe_;
   std::vector<Token> tokens_;                                // By id.
   absl::flat_hash_map<std::string, int32_t> id_of_content_;  // As in the file.
+  // Of the vocabulary's tokens of one character, if byte_fallback_.
+  absl::flat_hash_map<std::string, int32_t> id_of_character_;
   // By their bytes, if ignore_merges_: the pieces that are one token.
   absl::flat_hash_map<std::string, int32_t> id_of_piece_;
 };

@@ -124,12 +124,38 @@ absl::StatusOr<AddedToken> ParseAddedToken(const Field& field) {
   return token;
 }
 
+// A Replace of one text by another.
+absl::Status CheckReplace(const Field& field, const char* from,
+                          const char* to) {
+  PONDER_RETURN_IF_ERROR(field.CheckObject({"type", "pattern", "content"}));
+  if (field["pattern"].value() != json({{"String", from}}) ||
+      field["content"].value() != json(to)) {
+    return field.Unsupported(
+        absl::StrCat("\"", from, "\" replaced by \"", to, "\""));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status ParseNormalizer(const Field& field, TokenizerFile& file) {
   if (field.IsNull()) return absl::OkStatus();
   const std::string type = field.Type();
   if (type == "NFC") {
     PONDER_RETURN_IF_ERROR(field.CheckObject({"type"}));
     file.nfc = true;
+    return absl::OkStatus();
+  }
+  if (file.byte_fallback && type == "Prepend") {
+    PONDER_RETURN_IF_ERROR(field.CheckObject({"type", "prepend"}));
+    if (field["prepend"].value() != json(kMetaspace)) {
+      return field["prepend"].Unsupported("U+2581");
+    }
+    if (file.spaces.normalizer_prepends) return field.Error("is there twice");
+    file.spaces.normalizer_prepends = true;
+    return absl::OkStatus();
+  }
+  if (file.byte_fallback && type == "Replace") {
+    PONDER_RETURN_IF_ERROR(CheckReplace(field, " ", kMetaspace));
+    file.spaces.normalizer_replaces = true;
     return absl::OkStatus();
   }
   if (type == "Sequence") {
@@ -141,7 +167,9 @@ absl::Status ParseNormalizer(const Field& field, TokenizerFile& file) {
     }
     return absl::OkStatus();
   }
-  return field.Unsupported("NFC, or a Sequence of it,");
+  return field.Unsupported(
+      file.byte_fallback ? "Prepend, Replace or NFC, or a Sequence of them,"
+                         : "NFC, or a Sequence of it,");
 }
 
 absl::Status ParseSplit(const Field& field, TokenizerFile& file) {
@@ -164,6 +192,38 @@ absl::Status ParseSplit(const Field& field, TokenizerFile& file) {
   if (!splitter.ok()) return pattern.Error(splitter.status().message());
   file.pre_tokenizer.push_back(
       {.split_regex = std::move(regex), .add_prefix_space = false});
+  return absl::OkStatus();
+}
+
+// The pre-tokenizer of a model with byte_fallback: none or Metaspace.
+absl::Status ParseMetaspace(const Field& field, TokenizerFile& file) {
+  using Prefix = TokenizerFile::Spaces::Prefix;
+  if (field.IsNull()) return absl::OkStatus();
+  if (field.Type() != "Metaspace") {
+    return field.Unsupported("null or Metaspace");
+  }
+  PONDER_RETURN_IF_ERROR(field.CheckObject(
+      {"type", "replacement", "prepend_scheme", "split", "add_prefix_space"}));
+  if (field["replacement"].value() != json(kMetaspace)) {
+    return field["replacement"].Unsupported("U+2581");
+  }
+  file.spaces.has_pre_tokenizer = true;
+  PONDER_ASSIGN_OR_RETURN(file.spaces.split, field["split"].Bool(true));
+  if (field.Has("prepend_scheme")) {
+    PONDER_ASSIGN_OR_RETURN(const std::string scheme,
+                            field["prepend_scheme"].String());
+    if (scheme != "first" && scheme != "always" && scheme != "never") {
+      return field["prepend_scheme"].Unsupported("first, always or never");
+    }
+    file.spaces.prefix = scheme == "first"    ? Prefix::kFirst
+                         : scheme == "always" ? Prefix::kAlways
+                                              : Prefix::kNever;
+    return absl::OkStatus();
+  }
+  // Files of older versions.
+  PONDER_ASSIGN_OR_RETURN(const bool prefix,
+                          field["add_prefix_space"].Bool(true));
+  file.spaces.prefix = prefix ? Prefix::kAlways : Prefix::kNever;
   return absl::OkStatus();
 }
 
@@ -246,6 +306,37 @@ absl::Status CheckDecoder(const Field& field) {
   return field.Unsupported("ByteLevel");
 }
 
+// The decoder of a model with byte_fallback: kMetaspace becomes a space, tokens
+// of bytes become bytes, and spaces at the begin may go.
+absl::Status ParseSpaceDecoder(const Field& field, TokenizerFile& file) {
+  constexpr char kWanted[] =
+      "a Sequence of Replace (U+2581 by a space), ByteFallback, Fuse and, "
+      "maybe, Strip (of spaces at the begin)";
+  if (field.Type() != "Sequence") return field.Unsupported(kWanted);
+  PONDER_RETURN_IF_ERROR(field.CheckObject({"type", "decoders"}));
+  PONDER_ASSIGN_OR_RETURN(const std::vector<Field> items,
+                          field["decoders"].Items());
+  constexpr absl::string_view kTypes[] = {"Replace", "ByteFallback", "Fuse",
+                                          "Strip"};
+  if (items.size() < 3 || items.size() > 4) return field.Unsupported(kWanted);
+  for (size_t i = 0; i < items.size(); ++i) {
+    if (items[i].Type() != kTypes[i]) return field.Unsupported(kWanted);
+  }
+  PONDER_RETURN_IF_ERROR(CheckReplace(items[0], kMetaspace, " "));
+  PONDER_RETURN_IF_ERROR(items[1].CheckObject({"type"}));
+  PONDER_RETURN_IF_ERROR(items[2].CheckObject({"type"}));
+  if (items.size() == 3) return absl::OkStatus();
+  PONDER_RETURN_IF_ERROR(
+      items[3].CheckObject({"type", "content", "start", "stop"}));
+  if (items[3]["content"].value() != json(" ") ||
+      items[3]["stop"].value() != json(0)) {
+    return items[3].Unsupported(kWanted);
+  }
+  PONDER_ASSIGN_OR_RETURN(file.spaces.num_stripped_spaces,
+                          items[3]["start"].Id());
+  return absl::OkStatus();
+}
+
 // "a b" of older files, ["a", "b"] of newer ones.
 absl::StatusOr<std::pair<std::string, std::string>> ParseMerge(
     const json& value, absl::string_view path) {
@@ -284,9 +375,8 @@ absl::Status ParseModel(const Field& field, TokenizerFile& file) {
       return field[key].Unsupported("null");
     }
   }
-  PONDER_ASSIGN_OR_RETURN(const bool byte_fallback,
+  PONDER_ASSIGN_OR_RETURN(file.byte_fallback,
                           field["byte_fallback"].Bool(false));
-  if (byte_fallback) return field["byte_fallback"].Unsupported("false");
   PONDER_ASSIGN_OR_RETURN(file.ignore_merges,
                           field["ignore_merges"].Bool(false));
 
@@ -331,16 +421,24 @@ absl::Status Parse(const Field& root, TokenizerFile& file) {
       file.added_tokens.push_back(std::move(token));
     }
   }
+  // First: what else may be there follows the kind of vocabulary.
+  if (!root["model"].value().is_object()) {
+    return root["model"].Error("should be an object");
+  }
+  PONDER_RETURN_IF_ERROR(ParseModel(root["model"], file));
   PONDER_RETURN_IF_ERROR(ParseNormalizer(root["normalizer"], file));
+  PONDER_RETURN_IF_ERROR(CheckPostProcessor(root["post_processor"]));
+  if (file.byte_fallback) {
+    PONDER_RETURN_IF_ERROR(ParseMetaspace(root["pre_tokenizer"], file));
+    return ParseSpaceDecoder(root["decoder"], file);
+  }
   bool has_byte_level = false;
   PONDER_RETURN_IF_ERROR(
       ParsePreTokenizer(root["pre_tokenizer"], file, has_byte_level));
   if (!has_byte_level) {
     return root["pre_tokenizer"].Unsupported("one that ends with ByteLevel");
   }
-  PONDER_RETURN_IF_ERROR(CheckPostProcessor(root["post_processor"]));
-  PONDER_RETURN_IF_ERROR(CheckDecoder(root["decoder"]));
-  return ParseModel(root["model"], file);
+  return CheckDecoder(root["decoder"]);
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <thread>
 #include <vector>
 
+#include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "base/file.h"
@@ -119,7 +120,8 @@ TEST(TokenizerTest, NamesWhatIsNotSupported) {
   EXPECT_THAT(set("/model/type", "Unigram"),
               HasSubstr("t.json.model.type: \"Unigram\" is not supported"));
   EXPECT_THAT(set("/model/dropout", 0.1), HasSubstr("t.json.model.dropout"));
-  EXPECT_THAT(set("/model/byte_fallback", true), HasSubstr("byte_fallback"));
+  EXPECT_THAT(set("/model/byte_fallback", true),
+              HasSubstr("t.json.pre_tokenizer: "));
   EXPECT_THAT(set("/model/end_of_word_suffix", "</w>"),
               HasSubstr("end_of_word_suffix"));
   EXPECT_THAT(set("/model/novelty", 1),
@@ -141,6 +143,67 @@ TEST(TokenizerTest, NamesWhatIsNotSupported) {
   EXPECT_THAT(set("/decoder", nullptr), HasSubstr("t.json.decoder"));
   EXPECT_THAT(set("/post_processor", {{"type", "BertProcessing"}}),
               HasSubstr("t.json.post_processor"));
+}
+
+// As SentencePiece's converters write it: bytes, "a", and spaces as U+2581.
+json SentencePieceFile() {
+  json file = json::parse(R"({"version": "1.0", "added_tokens": [],
+    "normalizer": {"type": "Sequence", "normalizers": [
+      {"type": "Prepend", "prepend": "\u2581"},
+      {"type": "Replace", "pattern": {"String": " "}, "content": "\u2581"}]},
+    "pre_tokenizer": null, "post_processor": null,
+    "decoder": {"type": "Sequence", "decoders": [
+      {"type": "Replace", "pattern": {"String": "\u2581"}, "content": " "},
+      {"type": "ByteFallback"}, {"type": "Fuse"},
+      {"type": "Strip", "content": " ", "start": 1, "stop": 0}]},
+    "model": {"type": "BPE", "byte_fallback": true, "unk_token": "<unk>",
+      "fuse_unk": true, "vocab": {"\u2581": 256, "a": 257, "\u2581a": 258},
+      "merges": ["\u2581 a"]}})");
+  for (int byte = 0; byte < 256; ++byte) {
+    file["model"]["vocab"][absl::StrFormat("<0x%02X>", byte)] = byte;
+  }
+  return file;
+}
+
+TEST(TokenizerTest, CharactersWithoutATokenAreBytes) {
+  const auto tokenizer = Make(SentencePieceFile());
+  EXPECT_THAT(tokenizer->Encode("a a\xC3\xA9\n"),
+              ElementsAre(258, 258, 0xC3, 0xA9, '\n'));
+  EXPECT_EQ(tokenizer->Decode(tokenizer->Encode("a a\xC3\xA9\n")),
+            "a a\xC3\xA9\n");
+  // What is no text comes back, too.
+  EXPECT_THAT(tokenizer->Encode("a\xFF"), ElementsAre(258, 0xFF));
+  EXPECT_EQ(tokenizer->Decode({258, 0xFF}), "a\xFF");
+}
+
+TEST(TokenizerTest, NamesWhatIsNotSupportedOfSentencePiece) {
+  const auto set = [](const std::string& pointer, const json& value) {
+    json file = SentencePieceFile();
+    file[json::json_pointer(pointer)] = value;
+    return std::string(
+        Tokenizer::FromJson(file.dump(), "t.json").status().message());
+  };
+  EXPECT_THAT(set("/normalizer/normalizers/0/prepend", "_"),
+              HasSubstr("t.json.normalizer.normalizers[0].prepend: "));
+  EXPECT_THAT(set("/normalizer/normalizers/1/content", "_"),
+              HasSubstr("t.json.normalizer.normalizers[1]: "));
+  EXPECT_THAT(set("/pre_tokenizer", {{"type", "Whitespace"}}),
+              HasSubstr("t.json.pre_tokenizer: "));
+  EXPECT_THAT(set("/pre_tokenizer", {{"type", "Metaspace"},
+                                     {"replacement", "_"},
+                                     {"prepend_scheme", "first"},
+                                     {"split", false}}),
+              HasSubstr("t.json.pre_tokenizer.replacement: "));
+  EXPECT_THAT(set("/decoder/decoders/3/stop", 1),
+              HasSubstr("t.json.decoder.decoders[3]: "));
+  EXPECT_THAT(set("/decoder", {{"type", "ByteLevel"}}),
+              HasSubstr("t.json.decoder: "));
+  json file = SentencePieceFile();
+  file["model"]["vocab"].erase("<0x41>");
+  EXPECT_THAT(
+      std::string(
+          Tokenizer::FromJson(file.dump(), "t.json").status().message()),
+      HasSubstr("lacks \"<0x41>\", the token of byte 65"));
 }
 
 TEST(TokenizerTest, NamesWhatIsBroken) {

@@ -86,6 +86,31 @@ FAMILIES = {
     "odd": (normalizers.NFC(), split(letters_and(r"\p{N}")), False, ODD),
 }
 
+# name: (normalizer, pre-tokenizer, added tokens): SentencePiece's spaces, as
+# the converters of transformers write them, older and newer.
+METASPACE = "\u2581"
+SPACES_IN_NORMALIZER = normalizers.Sequence(
+    [normalizers.Prepend(METASPACE), normalizers.Replace(" ", METASPACE)])
+SENTENCEPIECE = {
+    "llama2": (SPACES_IN_NORMALIZER, None,
+               special("<unk>", "<s>", "</s>") + plain("<think>", "</think>") +
+               plain("<mask>", lstrip=True) + plain("<r>", rstrip=True)),
+    # Older files: tokens are looked for in the normalized text.
+    "llama2_legacy": (SPACES_IN_NORMALIZER, None, [
+        AddedToken(t, special=False, normalized=True)
+        for t in ("<unk>", "<s>", "</s>", "a b")]),
+    "mistral": (None, pre_tokenizers.Metaspace(
+        METASPACE, prepend_scheme="first", split=False),
+                special("<unk>", "<s>", "</s>") + plain("[INST]", "[/INST]") +
+                plain("word", single_word=True)),
+    "metaspace_split": (None, pre_tokenizers.Metaspace(
+        METASPACE, prepend_scheme="always", split=True),
+                        special("<unk>", "<s>", "</s>", "<|im_end|>")),
+    "metaspace_never": (None, pre_tokenizers.Metaspace(
+        METASPACE, prepend_scheme="never", split=True),
+                        special("<unk>", "<s>", "</s>")),
+}
+
 PROSE = """\
 Natalia sold clips to 48 of her friends in April, and then she sold half as \
 many clips in May. How many clips did Natalia sell altogether in April and May?
@@ -212,6 +237,36 @@ def train(normalizer, pre_tokenizer, ignore_merges, added):
     return tokenizer
 
 
+def train_sentencepiece(normalizer, pre_tokenizer, added):
+    """Trained on words, then with tokens for bytes, as SentencePiece has."""
+    trained = Tokenizer(models.BPE())
+    trained.pre_tokenizer = pre_tokenizers.Metaspace(METASPACE)
+    # Two of the scripts only, so that the others need their bytes.
+    trained.train_from_iterator(
+        [p for p in PROSE.splitlines() if p.isascii() or "ü" in p] + [CODE],
+        trainers.BpeTrainer(vocab_size=900, show_progress=False))
+    model = json.loads(trained.to_str())["model"]
+    tokens = (["<unk>", "<s>", "</s>"] + [f"<0x{b:02X}>" for b in range(256)] +
+              sorted(model["vocab"], key=model["vocab"].get))
+    tokenizer = Tokenizer(models.BPE(
+        {token: i for i, token in enumerate(tokens)},
+        [tuple(merge) for merge in model["merges"]], unk_token="<unk>",
+        fuse_unk=True, byte_fallback=True))
+    if normalizer is not None:
+        tokenizer.normalizer = normalizer
+    if pre_tokenizer is not None:
+        tokenizer.pre_tokenizer = pre_tokenizer
+    strip = [] if normalizer is None and not pre_tokenizer.split else [
+        decoders.Strip(" ", 1, 0)]
+    tokenizer.decoder = decoders.Sequence(
+        [decoders.Replace(METASPACE, " "), decoders.ByteFallback(),
+         decoders.Fuse()] + strip)
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A", special_tokens=[("<s>", 1)])
+    tokenizer.add_tokens(added)
+    return tokenizer
+
+
 def with_unreachable_pieces(file):
     """For ignore_merges: whole pieces in the vocabulary that no merge makes."""
     vocabulary = file["model"]["vocab"]
@@ -255,6 +310,11 @@ def write_ids(name, file, texts):
         # A few beyond the vocabulary: they decode to nothing.
         ids = [rng.randrange(tokenizer.get_vocab_size() + 20)
                for _ in range(rng.randint(1, 12))]
+        if file["model"]["byte_fallback"]:
+            # Bytes that are no text stay bytes here and are U+FFFD there.
+            ids = [i for id in ids for i in (
+                [3 + b for b in rng.choice("é👍a你").encode()]
+                if 3 <= id < 259 else [id])]
         lines.append(compact([ids] + decoded(tokenizer, ids)))
     (OUT / f"{name}.decode.jsonl").write_text("\n".join(lines) + "\n")
     print(name, tokenizer.get_vocab_size(), len(file["model"]["merges"]))
@@ -274,6 +334,10 @@ def main():
             file = with_unreachable_pieces(file)
         if name == "gpt2":
             file = as_old_spelling(file)
+        (OUT / f"{name}.json").write_text(compact(file) + "\n")
+        write_ids(name, file, texts)
+    for name, family in SENTENCEPIECE.items():
+        file = json.loads(train_sentencepiece(*family).to_str())
         (OUT / f"{name}.json").write_text(compact(file) + "\n")
         write_ids(name, file, texts)
 
