@@ -78,18 +78,11 @@ absl::StatusOr<ModelConfig> ConfigOfFiles(const PolicyFiles& files,
       ParseModelConfig(it->second, absl::StrCat(where, "/config.json")));
   const auto generation = files.find("generation_config.json");
   if (generation != files.end()) {
-    const auto json = nlohmann::json::parse(generation->second, nullptr, false);
-    if (json.is_object() && json.contains("eos_token_id")) {
-      const auto& eos = json["eos_token_id"];
-      std::vector<int32_t> ids;
-      if (eos.is_number_integer()) ids = {eos.get<int32_t>()};
-      if (eos.is_array()) {
-        for (const auto& id : eos) {
-          if (id.is_number_integer()) ids.push_back(id.get<int32_t>());
-        }
-      }
-      if (!ids.empty()) config.eos_token_ids = ids;
-    }
+    PONDER_ASSIGN_OR_RETURN(
+        std::vector<int32_t> ids,
+        ParseEosTokenIds(generation->second,
+                         absl::StrCat(where, "/generation_config.json")));
+    if (!ids.empty()) config.eos_token_ids = std::move(ids);
   }
   return config;
 }

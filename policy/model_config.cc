@@ -1,14 +1,25 @@
 #include "policy/model_config.h"
 
+#include <cstddef>
+#include <utility>
+
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "nlohmann/json.hpp"
+#include "policy/files/json.h"
 
 namespace ponder {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using Json = nlohmann::json;
+
+// Far above any model; with these no count of parameters or bytes overflows.
+constexpr int64_t kMaxVocabulary = int64_t{1} << 28;
+constexpr int64_t kMaxWidth = int64_t{1} << 20;
+constexpr int64_t kMaxHeads = int64_t{1} << 12;  // And elements of a head.
+constexpr int64_t kMaxLayers = int64_t{1} << 13;
+constexpr int64_t kMaxPositions = int64_t{1} << 32;
 
 // Reads typed fields of one JSON object and remembers the first that is wrong.
 class Fields {
@@ -28,8 +39,13 @@ class Fields {
 
   void Read(const char* name, int64_t* value) {
     if (!Has(name)) return;
-    if (!object_[name].is_number_integer()) return Fail(name, "an integer");
-    *value = object_[name].get<int64_t>();
+    const Json& number = object_[name];
+    if (!number.is_number_integer() ||
+        (number.is_number_unsigned() &&
+         number.get<uint64_t>() > uint64_t{INT64_MAX})) {
+      return Fail(name, "an integer");
+    }
+    *value = number.get<int64_t>();
   }
 
   void Read(const char* name, bool* value) {
@@ -44,21 +60,34 @@ class Fields {
     *value = object_[name].get<std::string>();
   }
 
-  void Require(const char* name, int64_t* value) {
+  // `*value` is what is meant if there is none; 0 if there must be one.
+  void ReadSize(const char* name, int64_t limit, int64_t* value) {
     Read(name, value);
-    if (status_.ok() && *value <= 0) Fail(name, "a positive integer");
+    if (status_.ok() && (*value <= 0 || *value > limit)) {
+      Fail(name, absl::StrCat("an integer from 1 to ", limit));
+    }
+  }
+
+  void ReadAbove(const char* name, double bound, double* value) {
+    Read(name, value);
+    if (status_.ok() && !(*value > bound)) {
+      Fail(name, absl::StrCat("a number above ", bound));
+    }
   }
 
   absl::Status status() const { return status_; }
 
  private:
-  void Fail(const char* name, const char* wanted) {
+  void Fail(const char* name, absl::string_view wanted) {
     if (!status_.ok()) return;
-    status_ = absl::InvalidArgumentError(absl::StrCat(
-        where_, ": ", name, " must be ", wanted, ", got ",
-        object_.contains(name)
-            ? object_[name].dump(-1, ' ', false, Json::error_handler_t::replace)
-            : "nothing"));
+    std::string found = "nothing";
+    if (object_.contains(name)) {
+      constexpr size_t kMaxShown = 60;
+      found = object_[name].dump(/*indent=*/-1, ' ', /*ensure_ascii=*/true);
+      if (found.size() > kMaxShown) found = found.substr(0, kMaxShown) + "...";
+    }
+    status_ = absl::InvalidArgumentError(
+        absl::StrCat(where_, ": ", name, " must be ", wanted, ", got ", found));
   }
 
   const Json& object_;
@@ -69,7 +98,7 @@ class Fields {
 absl::Status ReadRope(const Json& config, const std::string& where,
                       RopeConfig* rope) {
   Fields top(config, where);
-  top.Read("rope_theta", &rope->theta);
+  top.ReadAbove("rope_theta", 1, &rope->theta);
   PONDER_RETURN_IF_ERROR(top.status());
   for (const char* name : {"rope_scaling", "rope_parameters"}) {
     if (!top.Has(name)) continue;
@@ -80,8 +109,8 @@ absl::Status ReadRope(const Json& config, const std::string& where,
     Fields fields(config[name], absl::StrCat(where, ": ", name));
     fields.Read("type", &rope->type);
     fields.Read("rope_type", &rope->type);
-    fields.Read("rope_theta", &rope->theta);
-    fields.Read("factor", &rope->factor);
+    fields.ReadAbove("rope_theta", 1, &rope->theta);
+    fields.ReadAbove("factor", 0, &rope->factor);
     fields.Read("original_max_position_embeddings",
                 &rope->original_max_position_embeddings);
     fields.Read("low_freq_factor", &rope->low_freq_factor);
@@ -100,6 +129,24 @@ absl::Status ReadRope(const Json& config, const std::string& where,
   return absl::UnimplementedError(absl::StrCat(
       where, ": rope type \"", rope->type,
       "\" is not known; known are default, linear, dynamic, llama3, yarn"));
+}
+
+// One id or a list of them; none where there is no such key.
+absl::StatusOr<std::vector<int32_t>> EosTokenIds(const Json& object,
+                                                 absl::string_view where) {
+  const auto found = object.find("eos_token_id");
+  if (found == object.end() || found->is_null()) return std::vector<int32_t>();
+  const Json list = found->is_array() ? *found : Json::array({*found});
+  std::vector<int32_t> ids;
+  for (const Json& id : list) {
+    if (!id.is_number_unsigned() ||
+        id.get<uint64_t>() >= uint64_t{kMaxVocabulary}) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          where, ": eos_token_id must be a token id or a list of them"));
+    }
+    ids.push_back(static_cast<int32_t>(id.get<uint64_t>()));
+  }
+  return ids;
 }
 
 absl::Status CheckShape(const ModelConfig& c, absl::string_view where) {
@@ -138,8 +185,8 @@ int64_t ModelConfig::KvBytesPerToken(int64_t bytes_per_element) const {
 absl::StatusOr<ModelConfig> ParseModelConfig(absl::string_view config_json,
                                              absl::string_view where_view) {
   const std::string where(where_view);
-  const Json json = Json::parse(config_json.begin(), config_json.end(),
-                                /*cb=*/nullptr, /*allow_exceptions=*/false);
+  PONDER_ASSIGN_OR_RETURN(const Json json,
+                          ParseCheckpointJson(config_json, where));
   if (!json.is_object()) {
     return absl::InvalidArgumentError(
         absl::StrCat(where, ": is not a JSON object"));
@@ -153,18 +200,19 @@ absl::StatusOr<ModelConfig> ParseModelConfig(absl::string_view config_json,
         absl::StrCat(where, ": model_type \"", c.model_type,
                      "\" is not known; known are llama, qwen2, qwen3"));
   }
-  fields.Require("vocab_size", &c.vocab_size);
-  fields.Require("hidden_size", &c.hidden_size);
-  fields.Require("intermediate_size", &c.intermediate_size);
-  fields.Require("num_hidden_layers", &c.num_layers);
-  fields.Require("num_attention_heads", &c.num_heads);
+  fields.ReadSize("vocab_size", kMaxVocabulary, &c.vocab_size);
+  fields.ReadSize("hidden_size", kMaxWidth, &c.hidden_size);
+  fields.ReadSize("intermediate_size", kMaxWidth, &c.intermediate_size);
+  fields.ReadSize("num_hidden_layers", kMaxLayers, &c.num_layers);
+  fields.ReadSize("num_attention_heads", kMaxHeads, &c.num_heads);
   PONDER_RETURN_IF_ERROR(fields.status());
   c.num_kv_heads = c.num_heads;
-  fields.Read("num_key_value_heads", &c.num_kv_heads);
+  fields.ReadSize("num_key_value_heads", kMaxHeads, &c.num_kv_heads);
   c.head_dim = c.hidden_size / c.num_heads;
-  fields.Read("head_dim", &c.head_dim);
+  fields.ReadSize("head_dim", kMaxHeads, &c.head_dim);
   c.max_position_embeddings = 2048;
-  fields.Read("max_position_embeddings", &c.max_position_embeddings);
+  fields.ReadSize("max_position_embeddings", kMaxPositions,
+                  &c.max_position_embeddings);
   fields.Read("rms_norm_eps", &c.rms_norm_eps);
   fields.Read("tie_word_embeddings", &c.tie_word_embeddings);
   bool attention_bias = false;
@@ -195,13 +243,6 @@ absl::StatusOr<ModelConfig> ParseModelConfig(absl::string_view config_json,
     c.output_bias = attention_bias;
   }
   c.qk_norm = c.model_type == "qwen3";
-  if (c.num_kv_heads <= 0 || c.head_dim <= 0 ||
-      c.max_position_embeddings <= 0) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        where,
-        ": num_key_value_heads, head_dim and max_position_embeddings "
-        "must be positive"));
-  }
   PONDER_RETURN_IF_ERROR(CheckShape(c, where));
   PONDER_RETURN_IF_ERROR(ReadRope(json, where, &c.rope));
   if (c.rope.original_max_position_embeddings == 0) {
@@ -209,23 +250,24 @@ absl::StatusOr<ModelConfig> ParseModelConfig(absl::string_view config_json,
         static_cast<double>(c.max_position_embeddings);
   }
 
-  if (fields.Has("eos_token_id")) {
-    const Json& eos = json["eos_token_id"];
-    if (eos.is_number_integer()) {
-      c.eos_token_ids = {eos.get<int32_t>()};
-    } else if (eos.is_array()) {
-      for (const Json& id : eos) {
-        if (id.is_number_integer())
-          c.eos_token_ids.push_back(id.get<int32_t>());
-      }
-    }
-  }
+  PONDER_ASSIGN_OR_RETURN(c.eos_token_ids, EosTokenIds(json, where));
   return c;
+}
+
+absl::StatusOr<std::vector<int32_t>> ParseEosTokenIds(
+    absl::string_view config_json, absl::string_view where) {
+  PONDER_ASSIGN_OR_RETURN(const Json json,
+                          ParseCheckpointJson(config_json, where));
+  if (!json.is_object()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(where, ": is not a JSON object"));
+  }
+  return EosTokenIds(json, where);
 }
 
 std::string ModelConfigToJson(const ModelConfig& c,
                               absl::string_view torch_dtype) {
-  Json json;
+  nlohmann::ordered_json json;
   const std::string family = c.model_type == "llama"   ? "Llama"
                              : c.model_type == "qwen3" ? "Qwen3"
                                                        : "Qwen2";

@@ -58,9 +58,15 @@ struct ModelConfig {
 
 // Reads a config.json, in the spellings of transformers 4 and 5. UNIMPLEMENTED
 // with its name for an architecture or rope type that Ponder lacks;
-// INVALID_ARGUMENT for a shape that cannot be. `where` names the file.
+// INVALID_ARGUMENT for a shape that cannot be: no count of parameters or bytes
+// of what is returned overflows. `where` names the file.
 absl::StatusOr<ModelConfig> ParseModelConfig(absl::string_view config_json,
                                              absl::string_view where);
+
+// The eos_token_id of a config.json or generation_config.json, one or several;
+// none where the file has none. INVALID_ARGUMENT for anything but token ids.
+absl::StatusOr<std::vector<int32_t>> ParseEosTokenIds(
+    absl::string_view config_json, absl::string_view where);
 
 // The config.json of a model with random weights, as transformers reads it.
 // `config` has one of the three model types and the default rope.

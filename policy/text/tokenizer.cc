@@ -31,6 +31,9 @@ std::string DecodedToken(absl::string_view content, bool byte_fallback) {
   return BytesOfToken(content).value_or(std::string(content));
 }
 
+// Ids without a token beyond those that there are tokens.
+constexpr size_t kMaxHoles = 1 << 16;
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Tokenizer>> Tokenizer::FromJson(
@@ -45,6 +48,14 @@ absl::StatusOr<std::unique_ptr<Tokenizer>> Tokenizer::FromJson(
   }
   for (const AddedToken& token : file.added_tokens) {
     num_ids = std::max(num_ids, token.id + 1);
+  }
+  // Real vocabularies have few holes: a table grows with the file, not with
+  // one broken id in it.
+  const size_t num_tokens = file.vocabulary.size() + file.added_tokens.size();
+  if (static_cast<size_t>(num_ids) > 2 * num_tokens + kMaxHoles) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(where, ": has ", num_tokens, " tokens, but ids up to ",
+                     num_ids - 1, "; is one of them wrong?"));
   }
 
   std::array<int32_t, 256> byte_ids;

@@ -230,6 +230,15 @@ TEST(TokenizerTest, NamesWhatIsBroken) {
 }
 
 // Some bytes of a good file replaced: an error, or a tokenizer that works.
+// A table of 16 million ids for a file of a few kilobytes.
+TEST(TokenizerTest, AnIdOutOfAllProportionAllocatesNothing) {
+  json file = ByteFile();
+  file["model"]["vocab"]["zz"] = 1 << 24;
+  const auto tokenizer = Tokenizer::FromJson(file.dump(), "tokenizer.json");
+  EXPECT_THAT(std::string(tokenizer.status().message()),
+              HasSubstr("but ids up to 16777216; is one of them wrong?"));
+}
+
 TEST(TokenizerTest, SurvivesCorruption) {
   json file = FileWithMerges({{"a", "b"}, {"ab", "c"}});
   file["pre_tokenizer"]["use_regex"] = true;
