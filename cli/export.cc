@@ -37,38 +37,40 @@ absl::StatusOr<at::ScalarType> TypeOf(const ExportFlags& flags) {
   return type;
 }
 
+// What `read` makes of the folder that `path` means. A running run may remove a
+// checkpoint while it is read; the next newest is taken then.
+template <typename Read>
+auto ReadPolicy(const std::string& path, std::string* folder, const Read& read)
+    -> decltype(read(path)) {
+  constexpr int kTries = 3;
+  for (int i = 1;; ++i) {
+    PONDER_ASSIGN_OR_RETURN(*folder, FindPolicyFolder(path));
+    auto result = read(*folder);
+    if (result.ok() || !absl::IsNotFound(result.status()) || *folder == path ||
+        i == kTries) {
+      return result;
+    }
+  }
+}
+
 // For llama.cpp, from the folder's files as they are.
 absl::Status RunExportGguf(const ExportFlags& flags) {
-  PONDER_ASSIGN_OR_RETURN(const std::string folder,
-                          FindPolicyFolder(flags.from));
+  const std::string type = absl::AsciiStrToLower(flags.type);
+  std::string folder;
   PONDER_ASSIGN_OR_RETURN(
       const GgufSummary summary,
-      ExportGguf(folder, absl::AsciiStrToLower(flags.type), flags.out));
+      ReadPolicy(flags.from, &folder, [&](const std::string& from) {
+        return ExportGguf(from, type, flags.out);
+      }));
   std::printf(
       "wrote %s: %s with %s parameters as %s, %.1f MiB, from %s\n"
       "talk to it with\n"
       "  llama-cli -m %s\n",
       flags.out.c_str(), summary.architecture.c_str(),
-      absl::StrCat(summary.parameters).c_str(),
-      absl::AsciiStrToLower(flags.type).c_str(),
+      absl::StrCat(summary.parameters).c_str(), type.c_str(),
       static_cast<double>(summary.bytes) / (1 << 20), folder.c_str(),
       flags.out.c_str());
   return absl::OkStatus();
-}
-
-// Loads what `path` means. A running run may remove a checkpoint while it is
-// read; the next newest is taken then.
-absl::StatusOr<Checkpoint> Load(const std::string& path, at::ScalarType type,
-                                std::string* folder) {
-  constexpr int kTries = 3;
-  for (int i = 1;; ++i) {
-    PONDER_ASSIGN_OR_RETURN(*folder, FindPolicyFolder(path));
-    absl::StatusOr<Checkpoint> policy = LoadCheckpoint(*folder, type);
-    if (policy.ok() || !absl::IsNotFound(policy.status()) || *folder == path ||
-        i == kTries) {
-      return policy;
-    }
-  }
 }
 
 absl::Status RunExport(const ExportFlags& flags) {
@@ -77,8 +79,11 @@ absl::Status RunExport(const ExportFlags& flags) {
   // Made first: an existing place is refused before anything is read.
   PONDER_ASSIGN_OR_RETURN(FolderWriter writer, FolderWriter::Create(flags.out));
   std::string folder;
-  PONDER_ASSIGN_OR_RETURN(const Checkpoint policy,
-                          Load(flags.from, type, &folder));
+  PONDER_ASSIGN_OR_RETURN(
+      const Checkpoint policy,
+      ReadPolicy(flags.from, &folder, [&](const std::string& from) {
+        return LoadCheckpoint(from, type);
+      }));
   int64_t bytes = 0;
   for (const auto& [name, weight] : policy.weights) {
     bytes += static_cast<int64_t>(weight.nbytes());

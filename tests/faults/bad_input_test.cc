@@ -232,7 +232,7 @@ TEST_F(BadInputTest, BadGoldAnswersAreListedBeforeTraining) {
       "gold.jsonl",
       absl::StrCat(TinyProblems(5),
                    "{\"id\": \"bad1\", \"prompt\": \"a\", \"answer\": \"",
-                   std::string(2000, '9'), "\"}\n",
+                   std::string(5000, '9'), "\"}\n",
                    "{\"id\": \"bad2\", \"prompt\": \"b\", \"answer\": "
                    "\"#### \"}\n"));
   const std::string error = Error(config);

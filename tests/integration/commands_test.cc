@@ -79,13 +79,28 @@ TEST_F(CommandsTest, ExportOfARunThatStillGoesOn) {
   EXPECT_TRUE(process.Running()) << process.StandardError();
 }
 
+TEST_F(CommandsTest, ExportForLlamaCpp) {
+  const std::string run = FinishedRun();
+  const std::string out = folder_.File("policy.gguf");
+  const PonderResult result =
+      RunPonder({"export", run, "--format", "gguf", "--out", out});
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_THAT(result.out, HasSubstr("wrote " + out));
+  EXPECT_EQ(Bytes(out).substr(0, 4), "GGUF");
+  const std::string weights = run + "/export/model.safetensors";
+  EXPECT_GT(fs::file_size(out), fs::file_size(weights) / 2);
+  ExpectRefused({"export", run, "--format", "gguf", "--out", out},
+                "is there already");
+}
+
 TEST_F(CommandsTest, ExportRefusesInASentenceAndLeavesNothing) {
   const std::string run = FinishedRun();
   const std::string out = folder_.File("out");
-  ExpectRefused({"export", run, "--format", "gguf", "--out", out},
-                "this version writes hf only");
+  ExpectRefused(
+      {"export", run, "--format", "gguf", "--type", "q5_1", "--out", out},
+      "q5_1");
   ExpectRefused({"export", run, "--type", "q8_0", "--out", out},
-                "this version writes f32, f16 and bf16 only");
+                "a Hugging Face folder holds f32, f16 or bf16");
   ExpectRefused({"export", folder_.path(), "--out", out},
                 "is neither a policy");
   ExpectRefused({"export", run, "--out", run}, "exists");
@@ -154,8 +169,7 @@ TEST_F(CommandsTest, VerifyDataCountsAndNamesWhatFails) {
       {"verify", "data", "--config", config, "--set", "data.path=" + bad});
   EXPECT_EQ(result.exit_code, 1);
   ExpectRefused({"verify", "data"}, "give either FILE");
-  ExpectRefused({"verify", "data", folder_.File("none.jsonl")},
-                "none.jsonl");
+  ExpectRefused({"verify", "data", folder_.File("none.jsonl")}, "none.jsonl");
 }
 
 }  // namespace
