@@ -17,12 +17,11 @@
 #include "base/philox.h"
 #include "base/status_macros.h"
 #include "base/stop_signal.h"
-#include "cli/chat_template.h"
 #include "cli/command.h"
 #include "cli/policy_folder.h"
-#include "nlohmann/json.hpp"
 #include "policy/checkpoint.h"
 #include "policy/files/safetensors.h"
+#include "policy/jinja/chat_template.h"
 #include "policy/text/tokenizer.h"
 #include "rollout/engine.h"
 
@@ -36,21 +35,6 @@ struct ChatFlags {
   int32_t max_tokens = 256;
   uint64_t seed = 1;
 };
-
-// The chat template of the folder's small files; empty if there is none.
-std::string ChatTemplate(const PolicyFiles& files) {
-  if (const auto it = files.find("chat_template.jinja"); it != files.end()) {
-    return it->second;
-  }
-  const auto it = files.find("tokenizer_config.json");
-  if (it == files.end()) return "";
-  const auto json = nlohmann::json::parse(it->second, nullptr, false);
-  if (!json.is_object() || !json.contains("chat_template") ||
-      !json["chat_template"].is_string()) {
-    return "";
-  }
-  return json["chat_template"].get<std::string>();
-}
 
 // bfloat16 where the weights are stored in 16 bits.
 absl::StatusOr<at::ScalarType> ActivationType(const std::string& folder) {
@@ -78,15 +62,14 @@ class Chat {
         Tokenizer::FromJson(tokenizer_json->second,
                             absl::StrCat(folder, "/tokenizer.json")));
     chat->stop_ids_ = policy.config.eos_token_ids;
-    chat->chat_template_ = ChatTemplate(policy.files);
+    PONDER_ASSIGN_OR_RETURN(chat->chat_template_,
+                            ChatTemplate::FromFiles(policy.files));
     std::fprintf(stderr, "%s: %s, %s parameters\n", folder.c_str(),
                  policy.config.model_type.c_str(),
                  absl::StrCat(policy.config.NumParameters()).c_str());
-    if (!FillSimpleChatTemplate(chat->chat_template_, "")) {
-      chat->chat_template_.clear();
+    if (chat->chat_template_ == nullptr) {
       std::fprintf(stderr,
-                   "its chat template needs Jinja, which Ponder does not run: "
-                   "the text goes in as it is\n");
+                   "it has no chat template: the text goes in as it is\n");
     }
     constexpr int64_t kLongest = 32768;  // Tokens; bounds the rotary tables.
     chat->max_tokens_ =
@@ -104,10 +87,13 @@ class Chat {
   absl::StatusOr<std::string> Answer(const std::string& prompt) {
     GenerationRequest request;
     request.group_id = "chat";
-    const std::string text =
-        chat_template_.empty()
-            ? prompt
-            : FillSimpleChatTemplate(chat_template_, prompt).value_or(prompt);
+    std::string text = prompt;
+    if (chat_template_ != nullptr) {
+      PONDER_ASSIGN_OR_RETURN(
+          text, chat_template_->Render(
+                    {{"messages", {{{"role", "user"}, {"content", prompt}}}},
+                     {"add_generation_prompt", true}}));
+    }
     request.prompt_ids = tokenizer_->Encode(text);
     SamplingParams sampling;
     sampling.temperature = flags_.temperature;
@@ -146,8 +132,8 @@ class Chat {
   const ChatFlags flags_;
   std::unique_ptr<Tokenizer> tokenizer_;
   std::vector<int32_t> stop_ids_;
-  int64_t max_tokens_ = 0;     // Of the policy: prompt and response together.
-  std::string chat_template_;  // Empty: none, or none that can be filled.
+  int64_t max_tokens_ = 0;  // Of the policy: prompt and response together.
+  std::unique_ptr<ChatTemplate> chat_template_;  // Null if it has none.
   std::unique_ptr<Engine> engine_;
   uint64_t num_answers_ = 0;
 };

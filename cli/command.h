@@ -24,6 +24,7 @@ void AddRewardServerCommand(CLI::App& app, Command* chosen);
 void AddSandboxCommand(CLI::App& app, Command* chosen);
 void AddVerifyCommand(CLI::App& app, Command* chosen);
 void AddScoreCommand(CLI::App& app, Command* chosen);
+void AddTemplateCommand(CLI::App& app, Command* chosen);
 void AddTrainCommand(CLI::App& app, Command* chosen);
 // Under `verify`: call AddVerifyCommand() first.
 void AddVerifyDataCommand(CLI::App& app, Command* chosen);

@@ -46,6 +46,7 @@ int main(int argc, char** argv) {
   ponder::AddVerifyMathCommand(app, &chosen);
   ponder::AddVerifyDataCommand(app, &chosen);
   ponder::AddScoreCommand(app, &chosen);
+  ponder::AddTemplateCommand(app, &chosen);
   ponder::AddExportCommand(app, &chosen);
   ponder::AddChatCommand(app, &chosen);
   ponder::AddDoctorCommand(app, &chosen);

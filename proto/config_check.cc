@@ -197,11 +197,15 @@ void CheckDataSets(const std::string& field, const DataSets& sets,
   }
 }
 
-void CheckPrompt(const PromptConfig& prompt, Checker& check) {
+// `may_chat`: the policy may have a chat template, which is used where
+// prompt.template is not given.
+void CheckPrompt(const PromptConfig& prompt, bool may_chat, Checker& check) {
   const std::string& text = prompt.template_();
   check.Require(absl::StrContains(text, "{prompt}"), "prompt", "template",
                 absl::StrCat("\"", text, "\""), "wanted a \"{prompt}\" in it");
-  check.Require(prompt.system().empty() || absl::StrContains(text, "{system}"),
+  check.Require(prompt.system().empty() ||
+                    (may_chat && !prompt.has_template_()) ||
+                    absl::StrContains(text, "{system}"),
                 "prompt", "system", absl::StrCat("\"", prompt.system(), "\""),
                 "wanted a \"{system}\" in prompt.template, else it is lost");
   for (int i = 0; i < prompt.stop_size(); ++i) {
@@ -588,7 +592,8 @@ std::optional<ConfigProblem> FindConfigProblem(const RunConfig& config) {
   const std::vector<std::string> verifiers = KnownVerifiers(config.reward());
   CheckDataSets("data", config.data(), verifiers, check);
   CheckDataSets("eval_data", config.eval_data(), verifiers, check);
-  CheckPrompt(config.prompt(), check);
+  CheckPrompt(config.prompt(), config.policy().init() != PolicyConfig::RANDOM,
+              check);
   CheckPolicy(config, check);
   CheckReward(config.reward(), check);
   CheckRollout(config, check);

@@ -16,7 +16,7 @@ namespace {
 // Sums over the samples of one set.
 class Tally {
  public:
-  void Add(const FinishedGroup& group, bool thought_opened) {
+  void Add(const FinishedGroup& group) {
     ++problems_;
     int64_t correct = 0, scored = 0;
     for (size_t i = 0; i < group.samples.size(); ++i) {
@@ -24,7 +24,8 @@ class Tally {
       const bool unscorable = sample.score().verdict() == UNSCORABLE;
       const bool right = sample.score().verdict() == CORRECT;
       const double length = sample.response_ids_size();
-      const bool thinks = HasThought(sample.text(), thought_opened);
+      const bool thinks =
+          HasThought(sample.text(), group.lease.thought_opened());
       tokens_ += sample.response_ids_size();
       unscorable_ += unscorable;
       if (i == 0) {
@@ -182,9 +183,8 @@ absl::StatusOr<Evaluation> Evaluate(Run& run, const std::string& stage,
                         [&](int64_t done) { run.progress->Update(done, ""); }));
   run.progress->Finish();
   std::map<std::string, Tally> tallies;
-  const bool opened = run.renderer->ThoughtOpened();
   for (size_t i = 0; i < groups.size(); ++i) {
-    tallies[set_of_lease[i]].Add(groups[i], opened);
+    tallies[set_of_lease[i]].Add(groups[i]);
   }
   for (const auto& [name, tally] : tallies) {
     evaluation.sets[name] = tally.Result(config.samples());

@@ -95,8 +95,8 @@ class GrpoRunner {
       PONDER_RETURN_IF_ERROR(check.status);
     }
     if (run_.state.stage_step == 0) {
-      const RenderedPrompt first =
-          run_.renderer->Render(data_.sets[0].rows[0].prompt);
+      PONDER_ASSIGN_OR_RETURN(const RenderedPrompt first,
+                              run_.renderer->Render(data_.sets[0].rows[0]));
       run_.progress->Print(absl::StrCat("first prompt, ", first.ids.size(),
                                         " tokens:\n", first.text));
     }

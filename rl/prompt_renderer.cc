@@ -1,10 +1,13 @@
 #include "rl/prompt_renderer.h"
 
+#include <utility>
+
 #include "absl/status/status.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/strip.h"
+#include "base/status_macros.h"
 #include "nlohmann/json.hpp"
 
 namespace ponder {
@@ -12,23 +15,96 @@ namespace {
 
 constexpr char kPromptMark[] = "{prompt}";
 constexpr char kSystemMark[] = "{system}";
+constexpr char kThinkTag[] = "<think>";
 
 }  // namespace
 
-RenderedPrompt PromptRenderer::Render(const std::string& prompt) const {
+RenderedPrompt PromptRenderer::Finished(std::string text) const {
   RenderedPrompt rendered;
-  // One pass: a mark inside the prompt stays as it is.
-  rendered.text = absl::StrReplaceAll(
-      config_.template_(),
-      {{kPromptMark, absl::StrCat(prompt, config_.suffix())},
-       {kSystemMark, config_.system()}});
+  rendered.text = std::move(text);
   rendered.ids = tokenizer_->Encode(rendered.text);
+  rendered.thought_opened = absl::EndsWith(
+      absl::StripTrailingAsciiWhitespace(rendered.text), kThinkTag);
   return rendered;
 }
 
-bool PromptRenderer::ThoughtOpened() const {
-  return absl::EndsWith(absl::StripTrailingAsciiWhitespace(Render("x").text),
-                        "<think>");
+RenderedPrompt PromptRenderer::Fill(const std::string& prompt) const {
+  // One pass: a mark inside the prompt stays as it is.
+  return Finished(absl::StrReplaceAll(
+      config_.template_(),
+      {{kPromptMark, absl::StrCat(prompt, config_.suffix())},
+       {kSystemMark, config_.system()}}));
+}
+
+absl::StatusOr<RenderedPrompt> PromptRenderer::RenderChat(
+    const std::string& id, std::vector<ChatMessage> messages) const {
+  if (!config_.system().empty() &&
+      (messages.empty() || messages[0].role != "system")) {
+    messages.insert(messages.begin(), {"system", config_.system()});
+  }
+  for (auto it = messages.rbegin(); it != messages.rend(); ++it) {
+    if (it->role != "user") continue;
+    it->content += config_.suffix();
+    break;
+  }
+  nlohmann::ordered_json variables = {
+      {"messages", nlohmann::ordered_json::array()},
+      {"add_generation_prompt", true}};
+  for (const ChatMessage& message : messages) {
+    variables["messages"].push_back(
+        {{"role", message.role}, {"content", message.content}});
+  }
+  absl::StatusOr<std::string> text = chat_template_->Render(variables);
+  if (!text.ok()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("row ", id, ": ", text.status().message()));
+  }
+  return Finished(*std::move(text));
+}
+
+absl::StatusOr<RenderedPrompt> PromptRenderer::Render(
+    const DataRow& row) const {
+  if (chat_template_ == nullptr) return Fill(row.prompt);
+  std::vector<ChatMessage> messages = row.messages;
+  if (messages.empty()) messages = {{"user", row.prompt}};
+  if (messages.back().role == "assistant") messages.pop_back();
+  return RenderChat(row.id, std::move(messages));
+}
+
+void PromptRenderer::AppendPrompt(const std::string& text,
+                                  TrainSequence* sequence) const {
+  const std::vector<int32_t> ids = tokenizer_->Encode(text);
+  sequence->ids.insert(sequence->ids.end(), ids.begin(), ids.end());
+}
+
+absl::Status PromptRenderer::AppendChat(const DataRow& row,
+                                        TrainSequence* sequence) const {
+  std::vector<ChatMessage> turns = row.messages;
+  if (turns.empty()) turns = {{"user", row.prompt}};
+  if (turns.back().role != "assistant" && !row.response.empty()) {
+    turns.push_back({"assistant", row.response});
+  }
+  std::string written;  // What `sequence` holds, as text.
+  for (size_t i = 0; i < turns.size(); ++i) {
+    if (turns[i].role != "assistant") continue;
+    PONDER_ASSIGN_OR_RETURN(
+        const RenderedPrompt prompt,
+        RenderChat(row.id, {turns.begin(), turns.begin() + i}));
+    if (!absl::StartsWith(prompt.text, written)) {
+      *sequence = TrainSequence();
+      written.clear();
+    }
+    AppendPrompt(prompt.text.substr(written.size()), sequence);
+    // What the prompt has opened is not opened again.
+    absl::string_view content = turns[i].content;
+    if (prompt.thought_opened && absl::ConsumePrefix(&content, kThinkTag) &&
+        absl::EndsWith(prompt.text, "\n")) {
+      absl::ConsumePrefix(&content, "\n");
+    }
+    AppendResponse(std::string(content), sequence);
+    written = absl::StrCat(prompt.text, content, tokenizer_->Decode({end_id_}));
+  }
+  return absl::OkStatus();
 }
 
 void PromptRenderer::AppendResponse(const std::string& response,
@@ -46,18 +122,18 @@ void PromptRenderer::AppendResponse(const std::string& response,
 absl::StatusOr<TrainSequence> PromptRenderer::Example(
     const DataRow& row) const {
   TrainSequence sequence;
-  const auto append_prompt = [&](const std::string& prompt) {
-    const std::vector<int32_t> ids = Render(prompt).ids;
-    sequence.ids.insert(sequence.ids.end(), ids.begin(), ids.end());
-  };
-  if (!row.response.empty()) {
-    append_prompt(row.prompt);
-    AppendResponse(row.response, &sequence);
-  } else if (!row.text.empty()) {
+  if (row.response.empty() && !row.text.empty()) {
     AppendResponse(row.text, &sequence);
+  } else if (chat_template_ != nullptr) {
+    PONDER_RETURN_IF_ERROR(AppendChat(row, &sequence));
+  } else if (!row.response.empty()) {
+    AppendPrompt(Fill(row.prompt).text, &sequence);
+    AppendResponse(row.response, &sequence);
   } else {
     for (const ChatMessage& message : row.messages) {
-      if (message.role == "user") append_prompt(message.content);
+      if (message.role == "user") {
+        AppendPrompt(Fill(message.content).text, &sequence);
+      }
       if (message.role == "assistant") {
         AppendResponse(message.content, &sequence);
       }

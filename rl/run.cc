@@ -175,7 +175,8 @@ absl::Status Run::RestoreOptimizer(Learner* learner) const {
 absl::StatusOr<Lease> MakeLease(const Run& run, const DataRow& row,
                                 const std::string& purpose,
                                 const std::string& stage, int64_t step) {
-  const RenderedPrompt prompt = run.renderer->Render(row.prompt);
+  PONDER_ASSIGN_OR_RETURN(const RenderedPrompt prompt,
+                          run.renderer->Render(row));
   const PromptConfig& limits = run.config.prompt();
   if (static_cast<int64_t>(prompt.ids.size()) > limits.max_prompt_tokens()) {
     return absl::InvalidArgumentError(absl::StrCat(
@@ -190,7 +191,7 @@ absl::StatusOr<Lease> MakeLease(const Run& run, const DataRow& row,
   lease.set_max_response_tokens(limits.max_response_tokens());
   for (const int32_t id : run.model.eos_token_ids) lease.add_stop_ids(id);
   for (const std::string& stop : limits.stop()) lease.add_stop_strings(stop);
-  lease.set_thought_opened(run.renderer->ThoughtOpened());
+  lease.set_thought_opened(prompt.thought_opened);
 
   Problem* problem = lease.mutable_problem();
   *problem = ProblemOfRow(row);
@@ -209,8 +210,9 @@ absl::Status CheckPromptLengths(const Run& run, const DataRows& rows) {
   int64_t too_long = 0;
   int64_t longest = 0;
   for (const DataRow& row : rows.rows) {
-    const int64_t n =
-        static_cast<int64_t>(run.renderer->Render(row.prompt).ids.size());
+    PONDER_ASSIGN_OR_RETURN(const RenderedPrompt prompt,
+                            run.renderer->Render(row));
+    const int64_t n = static_cast<int64_t>(prompt.ids.size());
     longest = std::max(longest, n);
     too_long += n > limit;
   }

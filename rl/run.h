@@ -18,6 +18,7 @@
 #include "monitor/progress.h"
 #include "nlohmann/json.hpp"
 #include "policy/checkpoint.h"
+#include "policy/jinja/chat_template.h"
 #include "policy/text/tokenizer.h"
 #include "proto/config.pb.h"
 #include "rl/data/data_set.h"
@@ -78,6 +79,7 @@ struct Run {
   PolicyFiles files;
   TensorMap weights;
   std::unique_ptr<Tokenizer> tokenizer;
+  std::unique_ptr<ChatTemplate> chat_template;  // Null if it has none.
   std::unique_ptr<PromptRenderer> renderer;
 
   std::unique_ptr<MetricsLog> metrics;

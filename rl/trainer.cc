@@ -29,7 +29,7 @@ absl::Status LoadPolicy(Run& run) {
   if (policy.init() == PolicyConfig::RANDOM) {
     const ModelConfig config = ModelConfigOf(policy.architecture());
     // The renderer's template needs no tokenizer.
-    const PromptRenderer renderer(run.config.prompt(), nullptr, 0);
+    const PromptRenderer renderer(run.config.prompt(), nullptr, nullptr, 0);
     checkpoint =
         RandomCheckpoint(config, policy.architecture().initializer_range(),
                          policy.architecture().matrix_gain(), run.config.seed(),
@@ -60,8 +60,21 @@ absl::Status MakeTools(Run& run) {
   }
   PONDER_ASSIGN_OR_RETURN(run.tokenizer,
                           Tokenizer::FromJson(it->second, "tokenizer.json"));
+  const PromptConfig& prompt = run.config.prompt();
+  // A random policy's chat template is the configuration's, as Jinja.
+  if (run.config.policy().init() != PolicyConfig::RANDOM &&
+      !prompt.has_template_()) {
+    PONDER_ASSIGN_OR_RETURN(run.chat_template,
+                            ChatTemplate::FromFiles(run.files));
+  }
+  if (run.chat_template == nullptr && !prompt.has_template_() &&
+      !prompt.system().empty()) {
+    return absl::InvalidArgumentError(
+        "prompt.system is given, and the policy has no chat template that "
+        "would take it; give a prompt.template with \"{system}\"");
+  }
   run.renderer = std::make_unique<PromptRenderer>(
-      run.config.prompt(), run.tokenizer.get(), run.end_id());
+      prompt, run.tokenizer.get(), run.chat_template.get(), run.end_id());
   if (run.model.eos_token_ids.empty()) {
     return absl::InvalidArgumentError(
         "the policy's config.json names no eos_token_id, so no response would "
