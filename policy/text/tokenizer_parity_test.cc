@@ -96,8 +96,8 @@ TEST(ByteTokenizerParityTest, GoldenFileIsOurs) {
 INSTANTIATE_TEST_SUITE_P(Families, TokenizerParityTest,
                          testing::Values("bytes", "gpt2", "gpt2_prefix",
                                          "qwen2.5", "qwen3", "llama3",
-                                         "deepseek", "odd", "llama2",
-                                         "llama2_legacy", "mistral",
+                                         "deepseek", "deepseek-v2", "odd",
+                                         "llama2", "llama2_legacy", "mistral",
                                          "metaspace_split", "metaspace_never"));
 
 }  // namespace

@@ -65,6 +65,13 @@ ODD = (plain("<mask>", lstrip=True) + plain("<r>", rstrip=True) +
        [AddedToken("A\u030a", normalized=False, special=False)] +
        special("<｜User｜>", "<｜▁pad▁｜>"))
 
+# The letters of DeepSeek-LLM and V2.
+LETTERS = (
+    r"\s?[A-Za-zµÀ-ÖØ-öø-ƺƼ-ƿǄ-ʓʕ-ʯͰ-ͳͶͷͻ-ͽͿΆΈ-ΊΌΎ-ΡΣ-ϵϷ-ҁҊ-ԯԱ-ՖႠ-"
+    r"ჅᎠ-Ᏽᏸ-ᏽᲐ-ᲺᲽ-Ჿᴀ-ᴫᵫ-ᵷᵹ-ᶚḀ-ἕἘ-Ἕἠ-ὅὈ-Ὅὐ-ὗὙὛὝὟ-ώᾀ-ᾴᾶ-ᾼιῂ-ῄῆ-ῌῐ-ΐῖ"
+    r"-Ίῠ-Ῥῲ-ῴῶ-ῼℂℇℊ-ℓℕℙ-ℝℤΩℨK-ℭℯ-ℴℹℼ-ℿⅅ-ⅉⅎↃↄⰀ-ⱻⱾ-ⳤⳫ-ⳮⳲⳳꙀ-ꙭꚀ-ꚛꜢ-ꝯꝱ"
+    r"-ꞇꞋ-ꞎꭰ-ꮿﬀ-ﬆﬓ-ﬗＡ-Ｚａ-ｚ𐐀-𐑏𐒰-𐓓𐓘-𐓻𐲀-𐲲𐳀-𐳲𑢠-𑣟𞤀-𞥃]+")
+
 # name: (normalizer, pre-tokenizer, ignore_merges, added tokens)
 FAMILIES = {
     "gpt2": (None, GPT2_BYTES, False, special("<|endoftext|>")),
@@ -83,6 +90,16 @@ FAMILIES = {
               r"\s*[\r\n]+|\s+(?!\S)|\s+"),
         False, special("<｜begin▁of▁sentence｜>", "<｜end▁of▁sentence｜>") +
         plain("<｜User｜>", "<｜Assistant｜>", "<think>", "</think>")),
+    "deepseek-v2": (
+        normalizers.Sequence([]),
+        pre_tokenizers.Sequence([
+            pre_tokenizers.Split(Regex(p), "isolated", False) for p in (
+                r"[\r\n]", LETTERS,
+                r"\s?[!-/:-~！-／：-～‘-‟　-。]+",
+                r"\s+$", "[一-龥ࠀ-一가-퟿]+")] + [
+            pre_tokenizers.Digits(individual_digits=True),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]),
+        False, special("<｜begin▁of▁sentence｜>", "<｜end▁of▁sentence｜>")),
     "odd": (normalizers.NFC(), split(letters_and(r"\p{N}")), False, ODD),
 }
 
