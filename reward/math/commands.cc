@@ -1,6 +1,7 @@
 #include "reward/math/commands.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <iterator>
 #include <utility>
 

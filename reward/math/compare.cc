@@ -1,6 +1,7 @@
 #include "reward/math/compare.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <utility>

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/string_view.h"
 #include "reward/math/budget.h"
 #include "reward/math/expr.h"
 #include "reward/math/rational.h"

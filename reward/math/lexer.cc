@@ -1,6 +1,7 @@
 #include "reward/math/lexer.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -167,75 +168,8 @@ class Lexer {
 
   void Command() {
     const char next = At(pos_ + 1);
-    if (next == '\\') {
-      // In a matrix the end of a row; elsewhere mostly a backslash too many.
-      size_t name = pos_ + 2;
-      while (IsLetter(At(name))) ++name;
-      const absl::string_view letters = text_.substr(pos_ + 2, name - pos_ - 2);
-      const bool escaped =
-          environment_depth_ == 0 && !letters.empty() &&
-          (MeaningOfCommand(letters) != nullptr || IsSilentCommand(letters) ||
-           IsTextCommand(letters) || letters == "begin" || letters == "mathbb");
-      if (escaped) {
-        ++pos_;  // The second backslash begins the command.
-      } else if (environment_depth_ == 0 &&
-                 (At(pos_ + 2) == '{' || At(pos_ + 2) == '}')) {
-        ++pos_;
-      } else if (environment_depth_ == 0 && At(pos_ + 2) == '%') {
-        ++pos_;
-      } else {
-        Emit(Token::kRowEnd, 2);
-        if (At(pos_) == '[' && environment_depth_ > 0) {
-          // \\[2pt]
-          const size_t close = text_.find(']', pos_);
-          if (close != absl::string_view::npos && close - pos_ < 8) {
-            pos_ = close + 1;
-          }
-        }
-      }
-      return;
-    }
-    if (!IsLetter(next)) {
-      switch (next) {
-        case '{':
-          Emit(Token::kOpen, 2, 'S');
-          return;
-        case '}':
-          Emit(Token::kClose, 2, 'S');
-          return;
-        case '%':
-          Emit(Token::kPercent, 2);
-          return;
-        case '$':
-          Emit(Token::kCurrency, 2, 0, "dollar");
-          return;
-        case '|':
-          Emit(Token::kNorm, 2);
-          return;
-        case '&':
-        case '#':
-        case '_':
-          Emit(Token::kUnknown, 2);
-          return;
-        case '!':
-          // Draws together what is on both sides.
-          pos_ += 2;
-          while (IsSpace(At(pos_))) ++pos_;
-          space_ = false;
-          return;
-        case '[':
-        case ']':
-        case '(':
-        case ')':  // Delimiters of mathematics.
-          pos_ += 2;
-          space_ = true;
-          return;
-        default:  // \, \; \: \> and a space; a backslash at the end.
-          pos_ += next == '\0' ? 1 : 2;
-          space_ = true;
-          return;
-      }
-    }
+    if (next == '\\') return DoubleBackslash();
+    if (!IsLetter(next)) return EscapedSign(next);
     size_t end = pos_ + 1;
     while (IsLetter(At(end))) ++end;
     absl::string_view name = text_.substr(pos_ + 1, end - pos_ - 1);
@@ -244,6 +178,73 @@ class Lexer {
     while (!known.empty() && !IsCommand(known)) known.remove_suffix(1);
     if (known.size() >= 2 || IsCommand(name)) name = known;
     NamedCommand(name);
+  }
+
+  // In a matrix the end of a row; elsewhere mostly a backslash too many.
+  void DoubleBackslash() {
+    size_t name = pos_ + 2;
+    while (IsLetter(At(name))) ++name;
+    const absl::string_view letters = text_.substr(pos_ + 2, name - pos_ - 2);
+    const char after = At(pos_ + 2);
+    const bool command = MeaningOfCommand(letters) != nullptr ||
+                         IsSilentCommand(letters) || IsTextCommand(letters) ||
+                         letters == "begin" || letters == "mathbb";
+    if (environment_depth_ == 0 &&
+        (command || after == '{' || after == '}' || after == '%')) {
+      ++pos_;  // The second backslash begins the command.
+    } else {
+      Emit(Token::kRowEnd, 2);
+      if (At(pos_) == '[' && environment_depth_ > 0) {
+        // \\[2pt]
+        const size_t close = text_.find(']', pos_);
+        if (close != absl::string_view::npos && close - pos_ < 8) {
+          pos_ = close + 1;
+        }
+      }
+    }
+  }
+
+  // A backslash and a sign that is no letter.
+  void EscapedSign(char sign) {
+    switch (sign) {
+      case '{':
+        Emit(Token::kOpen, 2, 'S');
+        return;
+      case '}':
+        Emit(Token::kClose, 2, 'S');
+        return;
+      case '%':
+        Emit(Token::kPercent, 2);
+        return;
+      case '$':
+        Emit(Token::kCurrency, 2, 0, "dollar");
+        return;
+      case '|':
+        Emit(Token::kNorm, 2);
+        return;
+      case '&':
+      case '#':
+      case '_':
+        Emit(Token::kUnknown, 2);
+        return;
+      case '!':
+        // Draws together what is on both sides.
+        pos_ += 2;
+        while (IsSpace(At(pos_))) ++pos_;
+        space_ = false;
+        return;
+      case '[':
+      case ']':
+      case '(':
+      case ')':  // Delimiters of mathematics.
+        pos_ += 2;
+        space_ = true;
+        return;
+      default:  // \, \; \: \> and a space; a backslash at the end.
+        pos_ += sign == '\0' ? 1 : 2;
+        space_ = true;
+        return;
+    }
   }
 
   void NamedCommand(absl::string_view name) {

@@ -80,8 +80,8 @@ Id MatrixAt(Arena* arena, Id id, Budget* budget, int depth) {
       Id part = arena->child(id, k);
       if (arena->Contains(part, Op::kMatrix)) {
         part = MatrixAt(arena, part, budget, depth + 1);
-        // A first factor that is none is skipped.
-        if (k > 0 && (part == kNoId || node.op == Op::kDiv)) return kNoId;
+        const bool divisor = node.op == Op::kDiv && k > 0;
+        if (part == kNoId || divisor) return kNoId;
       } else if (node.op == Op::kDiv && k > 0) {
         part = arena->Make(Op::kDiv, {arena->MakeNumber(1), part});
       }

@@ -24,7 +24,7 @@ inline constexpr int kNumPrimes = 12;
 // arguments' values: equal trees stay equal. Not thread-safe.
 class ModularEvaluator {
  public:
-  // `bindings` are the values of bound variables.
+  // `prime` is a number below kNumPrimes.
   ModularEvaluator(const Arena& arena, int prime, uint64_t seed,
                    Budget* budget);
 
@@ -57,7 +57,7 @@ class ModularEvaluator {
   uint64_t i_;  // A square root of -1.
   uint64_t seed_;
   Budget& budget_;
-  Bindings bindings_;
+  Bindings bindings_;  // Of bound variables.
   bool met_opaque_ = false;
   bool divided_by_zero_ = false;
   bool met_pi_ = false;

@@ -1,9 +1,9 @@
 #include "reward/math/plain_text.h"
 
 #include <algorithm>
-#include <cctype>
+#include <cstddef>
 #include <cstdint>
-#include <utility>
+#include <iterator>
 #include <vector>
 
 #include "absl/strings/ascii.h"

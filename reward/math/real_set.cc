@@ -1,9 +1,13 @@
 #include "reward/math/real_set.h"
 
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
 #include <utility>
 
+#include "absl/types/span.h"
 #include "reward/math/exact.h"
+#include "reward/math/limits.h"
 #include "reward/math/scalar.h"
 #include "reward/math/statements.h"
 

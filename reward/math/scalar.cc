@@ -6,7 +6,8 @@
 #include <optional>
 
 #include "flint/fmpq.h"
-#include "reward/math/limits.h"
+#include "reward/math/ball.h"
+#include "reward/math/exact.h"
 #include "reward/math/modular.h"
 
 namespace ponder::math {

@@ -4,11 +4,10 @@
 #define PONDER_REWARD_MATH_SCALAR_H_
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
-#include "reward/math/ball.h"
 #include "reward/math/budget.h"
-#include "reward/math/exact.h"
 #include "reward/math/expr.h"
 
 namespace ponder::math {

@@ -1,3 +1,5 @@
+#include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <utility>
@@ -5,6 +7,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/types/span.h"
 #include "reward/math/number_text.h"
 #include "reward/math/plain_text.h"
 #include "reward/math/token_parser.h"
