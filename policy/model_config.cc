@@ -20,6 +20,9 @@ constexpr int64_t kMaxWidth = int64_t{1} << 20;
 constexpr int64_t kMaxHeads = int64_t{1} << 12;  // And elements of a head.
 constexpr int64_t kMaxLayers = int64_t{1} << 13;
 constexpr int64_t kMaxPositions = int64_t{1} << 32;
+// Far below any; with these every frequency of a rope is a number.
+constexpr double kMinTheta = 2;
+constexpr double kMinRotations = 1e-3;
 
 // Reads typed fields of one JSON object and remembers the first that is wrong.
 class Fields {
@@ -68,10 +71,11 @@ class Fields {
     }
   }
 
-  void ReadAbove(const char* name, double bound, double* value) {
+  void ReadAtLeast(const char* name, double bound, double* value) {
+    if (!Has(name)) return;
     Read(name, value);
-    if (status_.ok() && !(*value > bound)) {
-      Fail(name, absl::StrCat("a number above ", bound));
+    if (status_.ok() && *value < bound) {
+      Fail(name, absl::StrCat("a number from ", bound, " on"));
     }
   }
 
@@ -98,7 +102,7 @@ class Fields {
 absl::Status ReadRope(const Json& config, const std::string& where,
                       RopeConfig* rope) {
   Fields top(config, where);
-  top.ReadAbove("rope_theta", 1, &rope->theta);
+  top.ReadAtLeast("rope_theta", kMinTheta, &rope->theta);
   PONDER_RETURN_IF_ERROR(top.status());
   for (const char* name : {"rope_scaling", "rope_parameters"}) {
     if (!top.Has(name)) continue;
@@ -109,19 +113,26 @@ absl::Status ReadRope(const Json& config, const std::string& where,
     Fields fields(config[name], absl::StrCat(where, ": ", name));
     fields.Read("type", &rope->type);
     fields.Read("rope_type", &rope->type);
-    fields.ReadAbove("rope_theta", 1, &rope->theta);
-    fields.ReadAbove("factor", 0, &rope->factor);
-    fields.Read("original_max_position_embeddings",
-                &rope->original_max_position_embeddings);
-    fields.Read("low_freq_factor", &rope->low_freq_factor);
+    fields.ReadAtLeast("rope_theta", kMinTheta, &rope->theta);
+    fields.ReadAtLeast("factor", 1, &rope->factor);
+    fields.ReadAtLeast("original_max_position_embeddings", 1,
+                       &rope->original_max_position_embeddings);
+    fields.ReadAtLeast("low_freq_factor", 0, &rope->low_freq_factor);
     fields.Read("high_freq_factor", &rope->high_freq_factor);
     fields.Read("beta_fast", &rope->beta_fast);
-    fields.Read("beta_slow", &rope->beta_slow);
+    fields.ReadAtLeast("beta_slow", kMinRotations, &rope->beta_slow);
     fields.Read("attention_factor", &rope->attention_factor);
     fields.Read("mscale", &rope->mscale);
     fields.Read("mscale_all_dim", &rope->mscale_all_dim);
     fields.Read("truncate", &rope->truncate);
     PONDER_RETURN_IF_ERROR(fields.status());
+  }
+  if (rope->low_freq_factor >= rope->high_freq_factor ||
+      rope->beta_slow > rope->beta_fast) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        where,
+        ": low_freq_factor must be below high_freq_factor, and "
+        "beta_slow at most beta_fast, in the scaling of the rope"));
   }
   for (const char* known : {"default", "linear", "dynamic", "llama3", "yarn"}) {
     if (rope->type == known) return absl::OkStatus();

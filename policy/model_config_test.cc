@@ -58,9 +58,15 @@ TEST(ModelConfigTest, RefusesSizesThatCannotBe) {
 
 TEST(ModelConfigTest, RefusesRotationsThatCannotBe) {
   EXPECT_THAT(ErrorWith("\"factor\": 4.0", "\"factor\": 0"),
-              HasSubstr("factor must be a number above 0, got 0"));
+              HasSubstr("factor must be a number from 1 on, got 0"));
   EXPECT_THAT(ErrorWith("\"factor\": 4.0", "\"rope_theta\": -1e4"),
-              HasSubstr("rope_theta must be a number above 1"));
+              HasSubstr("rope_theta must be a number from 2 on"));
+  EXPECT_THAT(ErrorWith("\"factor\": 4.0", "\"low_freq_factor\": 4.0"),
+              HasSubstr("low_freq_factor must be below high_freq_factor"));
+  EXPECT_THAT(ErrorWith("\"factor\": 4.0", "\"beta_fast\": 0.5"),
+              HasSubstr("beta_slow at most beta_fast"));
+  EXPECT_THAT(ErrorWith("\"factor\": 4.0", "\"beta_slow\": 0"),
+              HasSubstr("beta_slow must be a number from 0.001 on"));
   EXPECT_THAT(ErrorWith("yarn", "longrope"),
               HasSubstr("rope type \"longrope\" is not known"));
 }

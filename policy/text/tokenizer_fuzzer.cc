@@ -56,16 +56,19 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const auto tokenizer = ponder::Tokenizer::FromJson(
       raw ? std::string(bytes.substr(1)) : file.dump(), "fuzz");
   if (!tokenizer.ok()) return 0;
+  // What is edited may change the text, or which token a text is.
+  const auto same = [&](const char* key) {
+    return file.value(key, json()) == File()[key];
+  };
+  const bool keeps_bytes = !raw && file.value("normalizer", json()).is_null() &&
+                           same("added_tokens") && same("pre_tokenizer");
   for (const absl::string_view text :
        {bytes, absl::string_view("the abab 12345  \t\n\u00e9e\u0301x")}) {
     const std::vector<int32_t> ids = (*tokenizer)->Encode(text);
     for (const int32_t id : ids) {
       if (id < 0 || id >= (*tokenizer)->num_ids()) std::abort();
     }
-    const std::string back = (*tokenizer)->Decode(ids);
-    if (!raw && file.contains("normalizer") && file["normalizer"].is_null() &&
-        file["added_tokens"] == File()["added_tokens"] &&
-        file["pre_tokenizer"] == File()["pre_tokenizer"] && back != text) {
+    if (keeps_bytes && (*tokenizer)->Decode(ids) != text) {
       std::abort();
     }
   }
