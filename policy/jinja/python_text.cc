@@ -1,7 +1,5 @@
 #include "policy/jinja/python_text.h"
 
-#include <utf8proc.h>
-
 #include <algorithm>
 #include <charconv>
 #include <cmath>
@@ -12,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "base/status_macros.h"
+#include "utf8proc.h"
 
 namespace ponder::jinja {
 namespace {

@@ -1,7 +1,9 @@
 #include "policy/text/unicode.h"
 
 #include <cstdlib>
+#include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "base/check.h"
 #include "utf8proc.h"
 
@@ -121,12 +123,37 @@ bool IsWordCharacter(uint32_t c) {
   }
 }
 
-std::string ToNfc(absl::string_view text) {
-  // Below U+0300 (UTF-8: 0xCC 0x80) everything is its own NFC.
-  bool is_trivial = true;
-  for (const char c : text) is_trivial &= static_cast<uint8_t>(c) < 0xCC;
-  if (is_trivial) return std::string(text);
+namespace {
 
+// The marks (combining class above 0) that Unicode has got since version 9,
+// whose tables Hugging Face's tokenizers normalizes with: it neither reorders
+// them nor composes across them. Found by asking it for every code point.
+constexpr std::pair<uint32_t, uint32_t> kMarksSinceUnicode9[] = {
+    {0x7FD, 0x7FD},     {0x898, 0x89F},     {0x8CA, 0x8D3},
+    {0x9FE, 0x9FE},     {0xC3C, 0xC3C},     {0xD3B, 0xD3C},
+    {0xEBA, 0xEBA},     {0x1715, 0x1715},   {0x1ABF, 0x1ACE},
+    {0x1DF6, 0x1DFA},   {0xA82C, 0xA82C},   {0x10D24, 0x10D27},
+    {0x10EAB, 0x10EAC}, {0x10F46, 0x10F50}, {0x10F82, 0x10F85},
+    {0x11070, 0x11070}, {0x1133B, 0x1133B}, {0x1145E, 0x1145E},
+    {0x11839, 0x1183A}, {0x1193D, 0x1193E}, {0x11943, 0x11943},
+    {0x119E0, 0x119E0}, {0x11A34, 0x11A34}, {0x11A47, 0x11A47},
+    {0x11A99, 0x11A99}, {0x11D42, 0x11D42}, {0x11D44, 0x11D45},
+    {0x11D97, 0x11D97}, {0x16FF0, 0x16FF1}, {0x1E130, 0x1E136},
+    {0x1E2AE, 0x1E2AE}, {0x1E2EC, 0x1E2EF}};
+
+bool IsMarkSinceUnicode9(uint32_t code_point) {
+  if (utf8proc_get_property(static_cast<int32_t>(code_point))
+          ->combining_class == 0) {
+    return false;
+  }
+  for (const auto& [first, last] : kMarksSinceUnicode9) {
+    if (code_point >= first && code_point <= last) return true;
+  }
+  return false;
+}
+
+// NFC of a text without such marks.
+std::string ComposeNfc(absl::string_view text) {
   utf8proc_uint8_t* composed = nullptr;
   const utf8proc_ssize_t num_bytes = utf8proc_map(
       reinterpret_cast<const utf8proc_uint8_t*>(text.data()),
@@ -136,6 +163,31 @@ std::string ToNfc(absl::string_view text) {
   std::string result(reinterpret_cast<char*>(composed),
                      static_cast<size_t>(num_bytes));
   std::free(composed);
+  return result;
+}
+
+}  // namespace
+
+std::string ToNfc(absl::string_view text) {
+  // Below U+0300 (UTF-8: 0xCC 0x80) everything is its own NFC.
+  bool is_trivial = true;
+  for (const char c : text) is_trivial &= static_cast<uint8_t>(c) < 0xCC;
+  if (is_trivial) return std::string(text);
+
+  std::string result;
+  size_t begin = 0;
+  size_t end = 0;
+  while (end < text.size()) {
+    const CodePoint c = FirstCodePoint(text.substr(end));
+    if (IsMarkSinceUnicode9(c.value)) {
+      absl::StrAppend(&result, ComposeNfc(text.substr(begin, end - begin)),
+                      text.substr(end, c.num_bytes));
+      begin = end + c.num_bytes;
+    }
+    end += c.num_bytes;
+  }
+  if (begin == 0) return ComposeNfc(text);
+  absl::StrAppend(&result, ComposeNfc(text.substr(begin)));
   return result;
 }
 

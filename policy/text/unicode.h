@@ -33,7 +33,8 @@ bool IsWhiteSpace(uint32_t code_point);
 // \w of UTS #18: Alphabetic, marks, decimal digits, connectors, joiners.
 bool IsWordCharacter(uint32_t code_point);
 
-// Normalization form C. REQUIRES: `text` is well-formed.
+// Normalization form C, as Hugging Face's tokenizers has it: by the combining
+// classes of Unicode 9. REQUIRES: `text` is well-formed.
 std::string ToNfc(absl::string_view text);
 
 }  // namespace ponder

@@ -40,6 +40,10 @@ TEST(UnicodeTest, Nfc) {
   EXPECT_EQ(ToNfc("e\xCC\x81"), "\xC3\xA9");
   EXPECT_EQ(ToNfc(std::string("\0e\xCC\x81", 4)), std::string("\0\xC3\xA9", 3));
   EXPECT_EQ(ToNfc("\xEF\xAC\x81"), "\xEF\xAC\x81");  // The fi ligature stays.
+  // Two marks, in canonical order and not; the second one is of Unicode 14.
+  EXPECT_EQ(ToNfc("a\u0301\u0323"), "\u1EA1\u0301");
+  EXPECT_EQ(ToNfc("a\u08E1\u089B"), "a\u08E1\u089B");
+  EXPECT_EQ(ToNfc("a\u089B\u0301e\u0301"), "a\u089B\u0301\u00E9");
 }
 
 }  // namespace

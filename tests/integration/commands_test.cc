@@ -126,6 +126,29 @@ TEST_F(CommandsTest, ChatAnswersTheSameToTheSameSeed) {
                 "is neither a policy");
 }
 
+TEST_F(CommandsTest, TemplateRunsTheChatTemplateOfACheckpoint) {
+  const std::string folder = folder_.File("chatty");
+  fs::create_directory(folder);
+  folder_.Write("chatty/config.json", "{}");
+  const std::string lines =
+      folder_.Write("chatty/in.jsonl",
+                    R"({"messages": [{"role": "user", "content": "1+1?"}],)"
+                    R"( "add_generation_prompt": true})"
+                    "\n"
+                    R"({"messages": [{"role": "user"}]})"
+                    "\n");
+  ExpectRefused({"template", folder, "--in", lines}, "has no chat template");
+  folder_.Write("chatty/chat_template.jinja",
+                "{% for m in messages %}\n<{{ m.role }}>{{ m.content + '|' }}"
+                "{% endfor %}{{ '<think>' if add_generation_prompt }}");
+  const PonderResult result = RunPonder({"template", folder, "--in", lines});
+  EXPECT_EQ(result.out, "{\"text\":\"<user>1+1?|<think>\"}\n");
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_EQ(result.err, absl::StrCat("ponder: ", lines,
+                                     ":2: chat_template.jinja:2: dict has no "
+                                     "key 'content'\n"));
+}
+
 TEST_F(CommandsTest, DoctorLooksAtAModel) {
   const PonderResult result =
       RunPonder({"doctor", "--model", FinishedRun() + "/export"});

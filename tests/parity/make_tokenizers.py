@@ -13,11 +13,19 @@ golden/tokenizers/NAME.ids.jsonl  line 1: {"made_by": ...}; then a line for each
 golden/tokenizers/NAME.decode.jsonl  [random ids, decoded, decoded with
                                   skip_special_tokens]: texts that are cut
                                   within characters
+
+    make_tokenizers.py                     writes them
+    make_tokenizers.py --compare N PONDER  ids of N random texts for each of the
+                                           golden tokenizers: those of
+                                           `ponder tokenize`
 """
 
 import json
 import pathlib
 import random
+import subprocess
+import sys
+import tempfile
 import unicodedata
 
 import tokenizers
@@ -359,5 +367,37 @@ def main():
         write_ids(name, file, texts)
 
 
+def compare(count, ponder):
+    rng = random.Random(count)
+    texts = [random_text(rng) for _ in range(count)]
+    differ = 0
+    for path in sorted(OUT.glob("*.json")):
+        if path.name == "texts.json":
+            continue
+        theirs = Tokenizer.from_file(str(path))
+        with tempfile.TemporaryDirectory() as folder:
+            folder = pathlib.Path(folder)
+            (folder / "config.json").write_text("{}")
+            (folder / "tokenizer.json").write_text(path.read_text())
+            (folder / "in.jsonl").write_text("".join(
+                json.dumps({"text": text}) + "\n" for text in texts))
+            ours = subprocess.run(
+                [ponder, "tokenize", folder, "--in", folder / "in.jsonl"],
+                capture_output=True, text=True, check=True).stdout.split("\n")
+        wrong = 0
+        for text, line in zip(texts, ours):
+            wanted = theirs.encode(text, add_special_tokens=False).ids
+            if json.loads(line)["ids"] != wanted:
+                wrong += 1
+                if wrong <= 3:
+                    print(path.stem, json.dumps(text), wanted, line, sep="\n  ")
+        print(f"{path.stem}: {len(texts)} texts, {wrong} differ")
+        differ += wrong
+    raise SystemExit(1 if differ else 0)
+
+
 if __name__ == "__main__":
-    main()
+    if len(sys.argv) == 4 and sys.argv[1] == "--compare":
+        compare(int(sys.argv[2]), sys.argv[3])
+    else:
+        main()
