@@ -112,6 +112,11 @@ absl::Status RunVerifyMath(const VerifyMathFlags& flags) {
     result = VerifyMath(flags.gold, flags.answer, options);
     result.flexible_correct = result.verdict == MathVerdict::kCorrect;
   }
+  // Without a verdict on what is declared there is none on the rest.
+  const MathVerdict flexible = result.flexible_correct ? MathVerdict::kCorrect
+                               : result.verdict == MathVerdict::kUnscorable
+                                   ? MathVerdict::kUnscorable
+                                   : MathVerdict::kWrong;
   const auto or_text = [](const std::string& read) {
     return read.empty() ? "text" : read.c_str();
   };
@@ -125,9 +130,9 @@ absl::Status RunVerifyMath(const VerifyMathFlags& flags) {
       "  read as    %s\n"
       "reason       %s\n"
       "steps        %lld of %lld\n",
-      Name(result.verdict), result.flexible_correct ? "correct" : "wrong",
-      result.gold.c_str(), or_text(result.gold_read), result.extracted.c_str(),
-      result.rule.c_str(), or_text(result.answer_read), result.reason.c_str(),
+      Name(result.verdict), Name(flexible), result.gold.c_str(),
+      or_text(result.gold_read), result.extracted.c_str(), result.rule.c_str(),
+      or_text(result.answer_read), result.reason.c_str(),
       static_cast<long long>(result.steps),
       static_cast<long long>(math::kMaxSteps));
   return absl::OkStatus();

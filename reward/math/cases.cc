@@ -47,9 +47,13 @@ absl::Status AddWord(const Json& word, Search* search) {
     search->find = Find::kAny;
     search->extract.boxes = true;
     search->extract.formulas = true;
-    if (word.is_object() && word.value("boxed_match_priority", 0) < 0) {
-      search->extract.boxes = false;
+    const Json priority = word.is_object()
+                              ? word.value("boxed_match_priority", Json(0))
+                              : Json(0);
+    if (!priority.is_number()) {
+      return Bad("\"boxed_match_priority\" must be a number");
     }
+    if (priority.get<double>() < 0) search->extract.boxes = false;
   } else if (type == "expr") {
     search->find = Find::kAny;
     search->extract.numbers = true;
@@ -125,6 +129,43 @@ std::string FromSympy(absl::string_view text) {
   return out;
 }
 
+// `*value` where the object has no such member.
+absl::Status ReadFlag(const Json& object, const char* name, bool* value) {
+  const auto found = object.find(name);
+  if (found == object.end()) return absl::OkStatus();
+  if (!found->is_boolean()) {
+    return Bad(absl::StrCat("\"", name, "\" must be true or false"));
+  }
+  *value = found->get<bool>();
+  return absl::OkStatus();
+}
+
+absl::Status ReadParams(const Json& params, MathOptions* options) {
+  if (params.is_null()) return absl::OkStatus();
+  if (!params.is_object()) return Bad("\"params\" must be an object");
+  const Json rounding = params.value("float_rounding", Json(6));
+  if (!rounding.is_number_integer() || rounding.get<int64_t>() < 0 ||
+      rounding.get<int64_t>() > 100) {
+    return Bad("\"float_rounding\" must be a whole number from 0 to 100");
+  }
+  options->float_rounding = rounding.get<int>();
+  bool strict = true;
+  bool allow_set_relation_comp = true;
+  bool ordered_lists = false;
+  for (const auto& [name, value] :
+       {std::pair{"strict", &strict},
+        std::pair{"allow_set_relation_comp", &allow_set_relation_comp},
+        std::pair{"ordered_lists", &ordered_lists}}) {
+    if (absl::Status status = ReadFlag(params, name, value); !status.ok()) {
+      return status;
+    }
+  }
+  options->any_variable_names = !strict;
+  options->inequality_for_set = allow_set_relation_comp;
+  options->ordered_lists = ordered_lists;
+  return absl::OkStatus();
+}
+
 absl::StatusOr<std::string> ResponseOf(const Json& test) {
   const auto parts = test.find("pred_gen");
   if (parts == test.end()) {
@@ -193,14 +234,9 @@ absl::StatusOr<std::optional<MathCase>> ParseMathCase(absl::string_view line) {
   result.options.ignore_thought_tags =
       answer->find != Find::kDeclared &&
       result.response.find("</think>") == std::string::npos;
-  if (const auto params = test.find("params");
-      params != test.end() && params->is_object()) {
-    result.options.float_rounding = params->value("float_rounding", 6);
-    if (result.options.float_rounding < 0 ||
-        result.options.float_rounding > 100) {
-      return Bad("\"float_rounding\" must be between 0 and 100");
-    }
-    result.options.any_variable_names = !params->value("strict", true);
+  if (const auto params = test.find("params"); params != test.end()) {
+    absl::Status status = ReadParams(*params, &result.options);
+    if (!status.ok()) return status;
   }
   if (test.contains("expected") && test["expected"].is_boolean()) {
     result.expected = test["expected"].get<bool>();

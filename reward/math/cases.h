@@ -34,7 +34,8 @@ struct MathCase {
 //                  text), raw, latex_raw, sympy, literal (it is the answer);
 //                  or an object {"type": "latex" | "string", ...} in the words
 //                  of Math-Verify
-//   params         {"float_rounding", "strict"}
+//   params         {"float_rounding", "strict", "allow_set_relation_comp"} in
+//                  Math-Verify's words, and "ordered_lists"; see MathOptions
 //   expected       true or false
 //   flag           any text
 //

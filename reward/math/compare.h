@@ -15,6 +15,8 @@ struct CompareOptions {
   int float_rounding = 6;
   // Expressions and functions are the same up to the names of variables.
   bool any_variable_names = false;
+  bool inequality_for_set = true;  // An inequality may answer a gold set.
+  bool ordered_lists = false;      // Lists without braces are in order.
   // The text stood in a sentence, where 2,74 can be 2.74.
   bool plain_gold = false;
   bool plain_answer = false;

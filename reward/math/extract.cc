@@ -106,8 +106,13 @@ size_t PhraseEnd(absl::string_view text, size_t begin, const Stem& stem) {
   const absl::string_view behind = text.substr(begin + stem.text.size(), 12);
   size_t longest = 0;
   for (const absl::string_view ending : stem.endings) {
-    if (ending.size() > longest && !behind.empty() && ending[0] == behind[0] &&
-        absl::StartsWithIgnoreCase(behind, ending)) {
+    if (ending.empty() || behind.empty() || ending[0] != behind[0]) continue;
+    // A text of nothing but stems gets here for each: two bytes, then a call.
+    if (ending.size() > 1 && behind.size() > 1 &&
+        Lower(behind[1]) != ending[1]) {
+      continue;
+    }
+    if (ending.size() > longest && absl::StartsWithIgnoreCase(behind, ending)) {
       longest = ending.size();
     }
   }

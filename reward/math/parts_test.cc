@@ -282,6 +282,31 @@ TEST(CasesTest, ReadsConfigurations) {
             MathVerdict::kCorrect);
 }
 
+// What other graders hold differently is an option.
+TEST(CasesTest, PoliciesOfOtherGraders) {
+  const auto verdict = [](absl::string_view gold, absl::string_view answer,
+                          absl::string_view params) {
+    const auto test = ParseMathCase(absl::StrCat(
+        R"({"gold": ")", gold, R"(", "pred": ")", answer,
+        R"(", "gold_config": ["raw"], "pred_config": ["raw"], "params": {)",
+        params, "}}"));
+    EXPECT_TRUE(test.ok()) << test.status();
+    return VerifyMath((*test)->gold, (*test)->response, (*test)->options)
+        .verdict;
+  };
+  const std::string ordered = R"("ordered_lists": true)";
+  EXPECT_EQ(verdict("4, 10, -2", "10, 4, -2", ""), MathVerdict::kCorrect);
+  EXPECT_EQ(verdict("4, 10, -2", "10, 4, -2", ordered), MathVerdict::kWrong);
+  EXPECT_EQ(verdict("4, 10, -2", "4, 10, -2.0", ordered),
+            MathVerdict::kCorrect);
+  EXPECT_EQ(verdict(R"(\\{1, 2\\})", R"(\\{2, 1\\})", ordered),
+            MathVerdict::kCorrect);
+  const std::string strict_sets = R"("allow_set_relation_comp": false)";
+  EXPECT_EQ(verdict("(1, 2)", "1 < x < 2", ""), MathVerdict::kCorrect);
+  EXPECT_EQ(verdict("(1, 2)", "1 < x < 2", strict_sets), MathVerdict::kWrong);
+  EXPECT_EQ(verdict("1 < x < 2", "(1, 2)", strict_sets), MathVerdict::kCorrect);
+}
+
 TEST(CasesTest, PassesOverOtherKindsAndRefusesBadLines) {
   EXPECT_FALSE(ParseMathCase(R"({"kind": "normalize"})")->has_value());
   for (const char* line :
@@ -290,7 +315,13 @@ TEST(CasesTest, PassesOverOtherKindsAndRefusesBadLines) {
         R"({"gold": "1", "pred": "1", "pred_config": 7})",
         R"({"gold": "1", "pred_gen": [["x", -1]]})",
         R"({"gold": "1", "pred_gen": [["x", 99999999999]]})",
-        R"({"gold": "1", "pred": "1", "params": {"float_rounding": 999}})"}) {
+        R"({"gold": "1", "pred": "1", "params": {"float_rounding": 999}})",
+        R"({"gold": "1", "pred": "1", "params": {"float_rounding": "2"}})",
+        R"({"gold": "1", "pred": "1", "params": {"strict": "no"}})",
+        R"({"gold": "1", "pred": "1", "params": [1]})",
+        R"({"gold": "1", "pred": "1", "pred_config": [{"type": 3}]})",
+        R"({"gold": "1", "pred": "1", "pred_config":)"
+        R"( [{"type": "latex", "boxed_match_priority": "high"}]})"}) {
     EXPECT_FALSE(ParseMathCase(line).ok()) << line;
   }
   const auto generated = ParseMathCase(

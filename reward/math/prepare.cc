@@ -238,7 +238,12 @@ Id Prepared(Arena* arena, Id id, Budget* budget) {
     if (all.size() > 1) return arena->Make(Op::kSet, all);
   }
   if (arena->Is(id, Op::kList) || arena->Is(id, Op::kSet)) {
-    return Spliced(arena, FirstAssigned(arena, WithoutCondition(arena, id)));
+    const Id listed = WithoutCondition(arena, id);
+    // "2k\pi, k \in \mathbb{Z}" is one expression, as if it stood alone.
+    if (!arena->Is(listed, Op::kList) && !arena->Is(listed, Op::kSet)) {
+      return Prepared(arena, listed, budget);
+    }
+    return Spliced(arena, FirstAssigned(arena, listed));
   }
   return id;
 }

@@ -291,6 +291,11 @@ Outcome Comparer::SameUnordered(Id gold, Id answer) {
     if (!HaveOneLetter(arena_, g ? gold : answer)) return SameInOrder(x, y);
     return SameUnorderedItems(x, y);
   }
+  if (options_.ordered_lists && arena_.Is(gold, Op::kList) &&
+      arena_.Is(answer, Op::kList)) {
+    rule_ = "as lists in order";
+    return SameInOrder(gold, answer);
+  }
   return SameUnorderedItems(gold, answer);
 }
 

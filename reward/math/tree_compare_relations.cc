@@ -190,6 +190,10 @@ Outcome Comparer::RelationAgainst(Id relation, Id other,
   if (IsEquation(arena_, relation)) {
     return EquationAgainst(relation, other, gold_is_relation);
   }
+  if (!gold_is_relation && !options_.inequality_for_set) {
+    rule_ = "an inequality is not taken for a set";
+    return Outcome::kDifferent;
+  }
   const Op op = arena_.op(other);
   if (op == Op::kList && arena_.Is(arena_.child(other, 0), Op::kRelation)) {
     return SameSetExpressions(relation, other);

@@ -65,6 +65,8 @@ Comparison Compare(const Extraction& gold, const Extraction& answer,
   math::CompareOptions compare;
   compare.float_rounding = options.float_rounding;
   compare.any_variable_names = options.any_variable_names;
+  compare.inequality_for_set = options.inequality_for_set;
+  compare.ordered_lists = options.ordered_lists;
   compare.explain = options.explain;
   compare.plain_gold = gold.plain;
   compare.plain_answer = answer.plain;

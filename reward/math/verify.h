@@ -65,7 +65,10 @@ struct MathOptions {
   bool ignore_thought_tags = false;  // The whole response is the answer.
 
   int float_rounding = 6;  // Decimals with which a decimal is compared.
+  // What other graders hold differently. The defaults are the truth.
   bool any_variable_names = false;  // f(x) is f(y).
+  bool inequality_for_set = true;   // 1 < x < 2 answers the gold (1, 2).
+  bool ordered_lists = false;       // The answer "2, 1" is not "1, 2".
   bool explain = false;  // Fill MathResult::gold_read and answer_read.
 };
 
