@@ -2,14 +2,13 @@
 
 #include <algorithm>
 
+#include "reward/characters.h"
 #include "reward/text_search.h"
 
 namespace ponder {
 namespace {
 
 constexpr auto kNone = absl::string_view::npos;
-
-bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 
 }  // namespace
 

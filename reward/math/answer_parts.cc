@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
+#include "reward/characters.h"
 #include "reward/math/units.h"
 #include "reward/text_search.h"
 
@@ -16,12 +17,6 @@ namespace {
 
 constexpr auto kNone = absl::string_view::npos;
 constexpr size_t kMaxJoined = 64;  // Parts of one answer.
-
-bool IsDigit(char c) { return c >= '0' && c <= '9'; }
-bool IsLetter(char c) {
-  return absl::ascii_isalpha(static_cast<unsigned char>(c));
-}
-bool IsWordCharacter(char c) { return IsDigit(c) || IsLetter(c); }
 
 absl::string_view Strip(absl::string_view text) {
   return absl::StripAsciiWhitespace(text);

@@ -9,6 +9,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/strip.h"
 #include "reward/boxes.h"
+#include "reward/characters.h"
 #include "reward/math/answer_parts.h"
 #include "reward/math/expr.h"
 #include "reward/math/limits.h"
@@ -19,12 +20,6 @@ namespace ponder::math {
 namespace {
 
 constexpr auto kNone = absl::string_view::npos;
-
-bool IsDigit(char c) { return c >= '0' && c <= '9'; }
-bool IsLetter(char c) {
-  return absl::ascii_isalpha(static_cast<unsigned char>(c));
-}
-bool IsWordCharacter(char c) { return IsDigit(c) || IsLetter(c); }
 
 absl::string_view Strip(absl::string_view text) {
   return absl::StripAsciiWhitespace(text);

@@ -7,6 +7,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/strip.h"
+#include "reward/characters.h"
 #include "reward/math/commands.h"
 #include "reward/math/expr.h"
 #include "reward/math/limits.h"
@@ -16,10 +17,6 @@
 namespace ponder::math {
 namespace {
 
-bool IsDigit(char c) { return c >= '0' && c <= '9'; }
-bool IsLetter(char c) {
-  return absl::ascii_isalpha(static_cast<unsigned char>(c));
-}
 bool IsSpace(char c) {
   return absl::ascii_isspace(static_cast<unsigned char>(c));
 }

@@ -11,15 +11,11 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "absl/types/span.h"
+#include "reward/characters.h"
 #include "reward/math/unicode_latex.h"
 
 namespace ponder::math {
 namespace {
-
-bool IsLetter(char c) {
-  return absl::ascii_isalpha(static_cast<unsigned char>(c));
-}
-bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 
 // Commands whose braces hold text.
 constexpr absl::string_view kTextCommands[] = {

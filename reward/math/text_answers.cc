@@ -11,12 +11,11 @@
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "reward/characters.h"
 #include "reward/math/plain_text.h"
 
 namespace ponder::math {
 namespace {
-
-bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 
 // "(B)5", "B.5": a choice with what it says.
 struct Choice {
