@@ -1,3 +1,5 @@
+#include <unistd.h>
+
 #include <cmath>
 #include <cstring>
 #include <deque>
@@ -128,8 +130,9 @@ TEST(GgmlBlocksTest, HalvesRoundAndReturn) {
 
 class GgufExportTest : public testing::Test {
  protected:
+  void TearDown() override { std::filesystem::remove_all(folder_); }
   void SetUp() override {
-    folder_ = absl::StrCat(testing::TempDir(), "/gguf_export_test");
+    folder_ = absl::StrCat(testing::TempDir(), "/ponder_gguf_test_", getpid());
     std::filesystem::remove_all(folder_);
     std::filesystem::create_directories(folder_);
     out_ = folder_ + "/out.gguf";
