@@ -77,7 +77,8 @@ Result Replace(const Value& value, const Arguments& arguments, Budget& budget) {
 Result Title(const Value& value, const Arguments& arguments, Budget& budget) {
   PONDER_RETURN_IF_ERROR(arguments.Bind({}).status());
   PONDER_ASSIGN_OR_RETURN(const std::string text, ToText(value, budget));
-  PONDER_RETURN_IF_ERROR(budget.Spend(text.size() / 8));
+  // Each character is a text of its own here.
+  PONDER_RETURN_IF_ERROR(budget.Spend(text.size()));
   std::string result;
   bool begins_word = true;
   for (const absl::string_view character : CodePoints(text)) {

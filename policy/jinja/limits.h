@@ -22,7 +22,7 @@ inline constexpr size_t kMaxOutputBytes = size_t{16} << 20;
 // below a microsecond. A conversation of a
 // thousand messages takes some 100,000. What all values of one rendering hold
 // is bounded by it as well, at 16 bytes a step.
-inline constexpr int64_t kMaxSteps = 4'000'000;
+inline constexpr int64_t kMaxSteps = 2'000'000;
 inline constexpr int64_t kBytesPerStep = 16;
 
 }  // namespace ponder::jinja

@@ -264,7 +264,7 @@ template <absl::StatusOr<std::string> (*convert)(absl::string_view)>
 Result ChangeCase(absl::string_view text, const Arguments& arguments,
                   Budget& budget) {
   PONDER_RETURN_IF_ERROR(arguments.Bind({}).status());
-  PONDER_RETURN_IF_ERROR(budget.Spend(text.size() / 8));
+  PONDER_RETURN_IF_ERROR(budget.Spend(text.size() / 2));
   PONDER_ASSIGN_OR_RETURN(std::string result, convert(text));
   return Value(std::move(result));
 }
