@@ -7,6 +7,8 @@
 #include "ATen/ops/empty.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/strip.h"
 #include "base/crc32c.h"
 #include "base/file.h"
 #include "base/status_macros.h"
@@ -21,16 +23,74 @@ constexpr const char* kSmallFiles[] = {
     "config.json",           "generation_config.json",  "tokenizer.json",
     "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja"};
 
-at::Tensor CopyTensor(const TensorInfo& info, at::ScalarType stored,
-                      at::ScalarType wanted) {
+at::Tensor CopyTensor(const TensorInfo& info, at::ScalarType stored) {
   at::Tensor tensor = at::empty(info.shape, stored);
   std::memcpy(tensor.mutable_data_ptr(), info.bytes,
               static_cast<size_t>(info.num_bytes));
-  return tensor.to(wanted);
+  return tensor;
+}
+
+// Weights in 8 bits with one factor for each block of 128 x 128, as DeepSeek-V3
+// and R1 are published: W = fp8 * scale_inv (arXiv:2412.19437, sec. 3.3).
+// Blocks at the edges are cut.
+constexpr int64_t kFp8Block = 128;
+constexpr absl::string_view kScaleSuffix = "_scale_inv";
+
+absl::StatusOr<at::Tensor> Dequantized(const TensorInfo& info,
+                                       const TensorInfo* scale) {
+  if (scale == nullptr) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "tensor ", info.name, " has dtype ", info.dtype,
+        " and the checkpoint has no ", info.name, kScaleSuffix, " beside it"));
+  }
+  const auto blocks = [](int64_t n) { return (n + kFp8Block - 1) / kFp8Block; };
+  if (info.shape.size() != 2 || scale->dtype != "F32" ||
+      scale->shape !=
+          std::vector<int64_t>{blocks(info.shape[0]), blocks(info.shape[1])}) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("tensor ", scale->name, " is ", scale->dtype, " [",
+                     absl::StrJoin(scale->shape, ", "),
+                     "]; wanted is F32 with one factor "
+                     "for each block of 128 x 128 of ",
+                     info.name, " [", absl::StrJoin(info.shape, ", "), "]"));
+  }
+  const at::Tensor factors = CopyTensor(*scale, at::kFloat)
+                                 .repeat_interleave(kFp8Block, 1)
+                                 .slice(1, 0, info.shape[1]);
+  at::Tensor weight = CopyTensor(info, at::kFloat8_e4m3fn).to(at::kFloat);
+  for (int64_t row = 0; row < info.shape[0]; row += kFp8Block) {
+    weight.slice(0, row, row + kFp8Block).mul_(factors[row / kFp8Block]);
+  }
+  return weight;
+}
+
+// transformers 5 holds experts fused, and some files have them so:
+// mlp.experts.gate_up_proj [E, 2 F, D], gates first, and down_proj [E, D, F].
+// Adds the tensors of each expert and returns true if this is one.
+bool AddFusedExperts(const std::string& name, const at::Tensor& tensor,
+                     TensorMap* weights) {
+  absl::string_view prefix = name;
+  if (tensor.dim() != 3) return false;
+  const bool down = absl::ConsumeSuffix(&prefix, "mlp.experts.down_proj");
+  if (!down && !absl::ConsumeSuffix(&prefix, "mlp.experts.gate_up_proj")) {
+    return false;
+  }
+  const int64_t half = tensor.size(1) / 2;
+  for (int64_t e = 0; e < tensor.size(0); ++e) {
+    const std::string expert = absl::StrCat(prefix, "mlp.experts.", e, ".");
+    if (down) {
+      (*weights)[expert + "down_proj.weight"] = tensor[e].clone();
+    } else {
+      (*weights)[expert + "gate_proj.weight"] =
+          tensor[e].slice(0, 0, half).clone();
+      (*weights)[expert + "up_proj.weight"] = tensor[e].slice(0, half).clone();
+    }
+  }
+  return true;
 }
 
 // The config.json with `dtype` where it names a type: transformers loads the
-// weights as that, so it must be theirs.
+// weights as that, so it must be theirs. They are not quantized.
 std::string WithDtype(const std::string& config_json, at::ScalarType dtype) {
   const std::string wanted = dtype == at::kFloat      ? "float32"
                              : dtype == at::kBFloat16 ? "bfloat16"
@@ -42,6 +102,9 @@ std::string WithDtype(const std::string& config_json, at::ScalarType dtype) {
       continue;
     }
     json[key] = wanted;
+    changed = true;
+  }
+  if (json.is_object() && json.erase("quantization_config") > 0) {
     changed = true;
   }
   return changed ? json.dump(2) + "\n" : config_json;
@@ -121,13 +184,30 @@ absl::StatusOr<Checkpoint> LoadCheckpoint(const std::string& folder,
         checkpoint.config.tie_word_embeddings) {
       continue;
     }
-    const at::ScalarType stored = ScalarTypeOf(info.dtype);
-    if (stored == at::ScalarType::Undefined) {
-      return absl::UnimplementedError(
-          absl::StrCat(folder, ": tensor ", info.name, " has dtype ",
-                       info.dtype, "; known are F32, BF16 and F16"));
+    if (absl::EndsWith(info.name, kScaleSuffix)) continue;  // With its weight.
+    at::Tensor tensor;
+    if (info.dtype == "F8_E4M3") {
+      absl::StatusOr<at::Tensor> weight =
+          Dequantized(info, file->Find(absl::StrCat(info.name, kScaleSuffix)));
+      if (!weight.ok()) {
+        return absl::Status(
+            weight.status().code(),
+            absl::StrCat(folder, ": ", weight.status().message()));
+      }
+      tensor = *std::move(weight);
+    } else {
+      const at::ScalarType stored = ScalarTypeOf(info.dtype);
+      if (stored == at::ScalarType::Undefined) {
+        return absl::UnimplementedError(absl::StrCat(
+            folder, ": tensor ", info.name, " has dtype ", info.dtype,
+            "; known are F32, F16, BF16, and F8_E4M3 in blocks"));
+      }
+      tensor = CopyTensor(info, stored);
     }
-    checkpoint.weights[info.name] = CopyTensor(info, stored, dtype);
+    tensor = tensor.to(TensorType(info.name, dtype));
+    if (!AddFusedExperts(info.name, tensor, &checkpoint.weights)) {
+      checkpoint.weights[info.name] = std::move(tensor);
+    }
   }
   const absl::Status status =
       CheckTensors(checkpoint.config, checkpoint.weights);
@@ -149,11 +229,12 @@ absl::Status WriteCheckpoint(const std::string& folder,
   std::vector<at::Tensor> kept;  // Own the bytes until they are written.
   std::vector<TensorInfo> infos;
   for (const auto& [name, weight] : weights) {
-    kept.push_back(weight.detach().to(dtype).contiguous());
+    const at::ScalarType type = TensorType(name, dtype);
+    kept.push_back(weight.detach().to(type).contiguous());
     const at::Tensor& tensor = kept.back();
     TensorInfo info;
     info.name = name;
-    info.dtype = SafetensorsDtype(dtype);
+    info.dtype = SafetensorsDtype(type);
     info.shape = tensor.sizes().vec();
     info.bytes = static_cast<const char*>(tensor.const_data_ptr());
     info.num_bytes = static_cast<int64_t>(tensor.nbytes());

@@ -35,8 +35,9 @@ absl::StatusOr<ModelConfig> ConfigOfFiles(const PolicyFiles& files,
 // config.json.
 absl::StatusOr<PolicyFiles> ReadPolicyFiles(const std::string& folder);
 
-// Reads a whole folder; weights are copied into memory as `dtype`. F32, F16 and
-// BF16 tensors are read; rotary tables of old checkpoints and an lm_head that
+// Reads a whole folder; weights are copied into memory as `dtype` (but see
+// TensorType()). F32, F16 and BF16 tensors are read, and F8_E4M3 with factors
+// of blocks; rotary tables of old checkpoints and an lm_head that
 // is tied are left out. What CheckTensors() finds is an error too.
 absl::StatusOr<Checkpoint> LoadCheckpoint(const std::string& folder,
                                           at::ScalarType dtype);

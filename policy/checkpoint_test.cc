@@ -4,9 +4,13 @@
 
 #include <filesystem>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "ATen/ATen.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "base/file.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -96,6 +100,145 @@ TEST_F(CheckpointTest, WhatIsNoPolicySaysWhatOneIs) {
   EXPECT_EQ(status.code(), absl::StatusCode::kNotFound);
   EXPECT_THAT(std::string(status.message()), HasSubstr(folder_));
   EXPECT_THAT(std::string(status.message()), HasSubstr("config.json"));
+}
+
+// Writes tensors of several types, as WriteCheckpoint() does not.
+void WriteTensors(const std::string& path, const TensorMap& tensors) {
+  std::vector<TensorInfo> infos;
+  for (const auto& [name, tensor] : tensors) {
+    TensorInfo info;
+    info.name = name;
+    info.dtype = tensor.scalar_type() == at::kFloat8_e4m3fn
+                     ? "F8_E4M3"
+                     : SafetensorsDtype(tensor.scalar_type());
+    info.shape = tensor.sizes().vec();
+    info.bytes = static_cast<const char*>(tensor.const_data_ptr());
+    info.num_bytes = static_cast<int64_t>(tensor.nbytes());
+    infos.push_back(std::move(info));
+  }
+  ASSERT_TRUE(WriteSafetensors(path, std::move(infos)).ok());
+}
+
+TEST_F(CheckpointTest, ReadsWeightsOf8BitsInBlocks) {
+  ModelConfig c = policy_.config;
+  c.hidden_size = 160;  // Blocks are cut on both sides.
+  c.intermediate_size = 300;
+  policy_ = RandomCheckpoint(c, 0.1, 1, /*seed=*/1, "{{ 'x' }}");
+  auto config = nlohmann::ordered_json::parse(policy_.files["config.json"]);
+  config["quantization_config"] = {{"quant_method", "fp8"},
+                                   {"weight_block_size", {128, 128}}};
+  policy_.files["config.json"] = config.dump();
+  ASSERT_TRUE(
+      WriteCheckpoint(folder_, policy_.files, policy_.weights, at::kFloat)
+          .ok());
+
+  const std::string name = "model.layers.0.mlp.up_proj.weight";
+  TensorMap tensors = policy_.weights;
+  const at::Tensor bytes = at::linspace(-400, 400, 300 * 160)
+                               .view({300, 160})
+                               .to(at::kFloat8_e4m3fn);
+  const at::Tensor scale = at::linspace(0.25, 1.5, 6).view({3, 2}).contiguous();
+  tensors[name] = bytes;
+  tensors[name + "_scale_inv"] = scale;
+  WriteTensors(folder_ + "/model.safetensors", tensors);
+  ASSERT_TRUE(WriteFileAtomically(folder_ + "/config.json",
+                                  policy_.files["config.json"])
+                  .ok());
+
+  const auto loaded = LoadCheckpoint(folder_, at::kFloat);
+  ASSERT_TRUE(loaded.ok()) << loaded.status();
+  const at::Tensor& got = loaded->weights.at(name);
+  const at::Tensor plain = bytes.to(at::kFloat);
+  for (const auto& [row, column] :
+       {std::pair{0, 0}, {127, 127}, {128, 127}, {127, 128}, {299, 159}}) {
+    EXPECT_EQ(
+        got[row][column].item<float>(),
+        (plain[row][column] * scale[row / 128][column / 128]).item<float>())
+        << row << " " << column;
+  }
+  // What Ponder writes is not quantized, and says so.
+  ASSERT_TRUE(
+      WriteCheckpoint(folder_, loaded->files, loaded->weights, at::kBFloat16)
+          .ok());
+  EXPECT_FALSE(WrittenConfig().contains("quantization_config"));
+
+  tensors.erase(name + "_scale_inv");
+  WriteTensors(folder_ + "/model.safetensors", tensors);
+  EXPECT_THAT(
+      std::string(LoadCheckpoint(folder_, at::kFloat).status().message()),
+      HasSubstr("no " + name + "_scale_inv beside it"));
+  tensors[name + "_scale_inv"] = at::ones({2, 3});
+  WriteTensors(folder_ + "/model.safetensors", tensors);
+  EXPECT_THAT(
+      std::string(LoadCheckpoint(folder_, at::kFloat).status().message()),
+      HasSubstr("is F32 [2, 3]; wanted"));
+}
+
+TEST_F(CheckpointTest, ReadsFusedExperts) {
+  const auto plain =
+      LoadCheckpoint("tests/parity/golden/models/qwen3moe_all", at::kFloat);
+  ASSERT_TRUE(plain.ok()) << plain.status();
+  TensorMap tensors;
+  for (const auto& [name, w] : plain->weights) {
+    if (!absl::StrContains(name, ".experts.")) tensors[name] = w;
+  }
+  for (int64_t layer = 0; layer < plain->config.num_layers; ++layer) {
+    const std::string p = LayerPrefix(layer) + "mlp.experts.";
+    std::vector<at::Tensor> gate_up, down;
+    for (int64_t e = 0; e < plain->config.moe.num_experts; ++e) {
+      const NamedTensors expert(plain->weights, absl::StrCat(p, e, "."));
+      gate_up.push_back(
+          at::cat({expert["gate_proj.weight"], expert["up_proj.weight"]}));
+      down.push_back(expert["down_proj.weight"]);
+    }
+    tensors[p + "gate_up_proj"] = at::stack(gate_up);
+    tensors[p + "down_proj"] = at::stack(down);
+  }
+  ASSERT_TRUE(WriteFileAtomically(folder_ + "/config.json",
+                                  plain->files.at("config.json"))
+                  .ok());
+  WriteTensors(folder_ + "/model.safetensors", tensors);
+  const auto loaded = LoadCheckpoint(folder_, at::kFloat);
+  ASSERT_TRUE(loaded.ok()) << loaded.status();
+  EXPECT_EQ(WeightsChecksum(loaded->weights), WeightsChecksum(plain->weights));
+}
+
+// And the bias that balances experts stays float32 in a model of another type.
+TEST_F(CheckpointTest, KeepsMultiTokenPredictionAndTheBiasOfExperts) {
+  auto policy =
+      LoadCheckpoint("tests/parity/golden/models/deepseek3", at::kFloat);
+  ASSERT_TRUE(policy.ok()) << policy.status();
+  auto config = nlohmann::ordered_json::parse(policy->files["config.json"]);
+  config["num_nextn_predict_layers"] = 1;
+  policy->files["config.json"] = config.dump();
+  const TensorMap before = policy->weights;
+  for (const auto& [name, w] : before) {
+    absl::string_view rest = name;
+    if (!absl::ConsumePrefix(&rest, LayerPrefix(2))) continue;
+    policy->weights[absl::StrCat(LayerPrefix(3), rest)] = w + 1;
+  }
+  for (const char* norm : {"enorm", "hnorm", "shared_head.norm"}) {
+    policy->weights[absl::StrCat(LayerPrefix(3), norm, ".weight")] =
+        at::rand({64});
+  }
+  policy->weights[LayerPrefix(3) + "eh_proj.weight"] = at::rand({64, 128});
+  ASSERT_TRUE(
+      WriteCheckpoint(folder_, policy->files, policy->weights, at::kBFloat16)
+          .ok());
+  const auto loaded = LoadCheckpoint(folder_, at::kFloat);
+  ASSERT_TRUE(loaded.ok()) << loaded.status();
+  EXPECT_EQ(loaded->weights.size(), policy->weights.size());
+  for (const auto& [name, w] : policy->weights) {
+    const bool exact = absl::EndsWith(name, "e_score_correction_bias");
+    EXPECT_TRUE(at::equal(loaded->weights.at(name),
+                          exact ? w : w.to(at::kBFloat16).to(at::kFloat)))
+        << name;
+    EXPECT_EQ(IsTrainedByGradient(loaded->config, name),
+              !exact && !absl::StartsWith(name, LayerPrefix(3)))
+        << name;
+  }
+  EXPECT_TRUE(
+      Decoder::Create(loaded->config, loaded->weights, at::kFloat, 64).ok());
 }
 
 TEST_F(CheckpointTest, WithoutWeightsItIsNotFound) {

@@ -1,48 +1,30 @@
-// The dense decoder of Llama 2 and 3, Qwen2 and Qwen3: one implementation for
-// sampling and for learning. They differ only in where attention finds its keys
-// (packed sequences, or a cache), which the caller says.
+// The decoder: embedding, layers of attention and feed-forward, head. One
+// implementation for sampling and for learning. They differ only in where
+// attention finds its keys: in packed sequences, or in a cache.
 
 #ifndef PONDER_POLICY_DECODER_H_
 #define PONDER_POLICY_DECODER_H_
 
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <memory>
-#include <string>
+#include <optional>
 #include <vector>
 
 #include "ATen/core/Tensor.h"
 #include "absl/status/statusor.h"
+#include "policy/experts.h"
 #include "policy/model_config.h"
 #include "policy/ops.h"
+#include "policy/weights.h"
 
 namespace ponder {
 
-// Tensors by Hugging Face name. A tied lm_head is absent.
-using TensorMap = std::map<std::string, at::Tensor>;
-
-// Name and shape of every tensor that a model of this shape has.
-std::map<std::string, std::vector<int64_t>> TensorShapes(
-    const ModelConfig& config);
-
-// Random float32 weights: norms one, biases zero, embeddings with standard
-// deviation `embedding_std`, matrices with `matrix_gain` / sqrt(columns), or
-// with embedding_std too where matrix_gain is 0. Matrices that write into the
-// residual stream are scaled by 1 / sqrt(2 layers) (GPT-2's report, sec. 2.3).
-// A pure function of the arguments.
-TensorMap RandomWeights(const ModelConfig& config, double embedding_std,
-                        double matrix_gain, uint64_t seed);
-
-// What attention does in one layer: given rotated q [T, H, K], rotated k and v
-// [T, G, K] of the tokens at hand, returns [T, H, K].
+// What attention does in one layer, for rotated q [T, H, K] and the rotated
+// keys [T, G, K] and values [T, G, W] of the tokens at hand: returns [T, H, W].
 using AttentionFn =
     std::function<at::Tensor(int64_t layer, const at::Tensor& q,
                              const at::Tensor& k, const at::Tensor& v)>;
-
-// INVALID_ARGUMENT names the first tensor that is missing, unknown to the
-// architecture or of a wrong shape.
-absl::Status CheckTensors(const ModelConfig& config, const TensorMap& weights);
 
 // Weights and how to apply them. Thread-safe while nobody writes the weights.
 class Decoder {
@@ -55,16 +37,21 @@ class Decoder {
       const ModelConfig& config, TensorMap weights, at::ScalarType dtype,
       int64_t max_tokens);
 
-  // Hidden states after the last norm [T, D]. ids, positions [T] int64. With
-  // `checkpoint`, a layer keeps its input only and runs again in the backward
-  // pass.
-  at::Tensor Hidden(const at::Tensor& ids, const at::Tensor& positions,
-                    const AttentionFn& attention, bool checkpoint) const;
-
-  // The same for packed sequences; positions count from 0 in each.
+  // Hidden states after the last norm [T, D] of packed sequences: ids [T]
+  // int64, first rows of the sequences and T. Positions count from 0 in each.
+  // With `checkpoint`, a layer keeps its input only and runs again in the
+  // backward pass.
   at::Tensor PackedHidden(const at::Tensor& ids,
                           const std::vector<int64_t>& cu_seqlens,
                           bool checkpoint) const;
+
+  // The same where `attention` finds the keys of earlier tokens in a cache, for
+  // sampling: keys and values that it is given have the sizes of ModelConfig's
+  // cache_key_dim() and cache_value_dim(), but that with multi-head latent
+  // attention the value is the latent, the first part of the key. ids,
+  // positions [T] int64.
+  at::Tensor CachedHidden(const at::Tensor& ids, const at::Tensor& positions,
+                          const AttentionFn& attention) const;
 
   // Logits [N, V] of hidden states [N, D], in the activations' type.
   at::Tensor Logits(const at::Tensor& hidden) const;
@@ -82,18 +69,26 @@ class Decoder {
   Decoder(const ModelConfig& config, TensorMap weights, at::ScalarType dtype,
           int64_t max_tokens);
 
-  // The tensor of this name; undefined where the architecture has none.
-  const at::Tensor& Layer(int64_t layer, const char* name) const;
-  at::Tensor RunLayer(int64_t layer, const at::Tensor& x,
-                      const at::Tensor& positions,
-                      const AttentionFn& attention) const;
+  struct Layer {
+    NamedTensors weights;
+    NamedTensors attention;
+    NamedTensors feed_forward;       // Of a dense layer.
+    std::optional<Experts> experts;  // Of one with experts.
+  };
+
+  at::Tensor Hidden(const at::Tensor& ids, const at::Tensor& positions,
+                    const AttentionFn& attention, bool cached,
+                    bool checkpoint) const;
+  at::Tensor RunLayer(int64_t index, const at::Tensor& x,
+                      const at::Tensor& positions, const AttentionFn& attention,
+                      bool cached) const;
 
   const ModelConfig config_;
   const TensorMap weights_;
   const at::ScalarType dtype_;
   const int64_t max_tokens_;
   const std::shared_ptr<const RopeTable> rope_;
-  std::vector<std::map<std::string, at::Tensor, std::less<>>> layers_;
+  std::vector<Layer> layers_;
   const at::Tensor* output_;  // Points into weights_.
 };
 

@@ -123,10 +123,10 @@ PONDER_INLINE float MaxLane(Floats x) {
   return result;
 }
 
-// exp(x) for x <= 88, relative error below 2e-7: Cephes' expf. Inputs below
-// -87 give exp(-87), so that no lane is subnormal.
+// exp(x), relative error below 2e-7: Cephes' expf. Inputs beyond 87 give
+// exp(87), those below -87 exp(-87), so that no lane overflows or is subnormal.
 PONDER_INLINE Floats Exp(Floats x) {
-  x = Max(x, Splat(-87.0f));
+  x = -Max(-Max(x, Splat(-87.0f)), Splat(-87.0f));
   // n = round(x / ln 2) by adding and taking off 1.5 * 2^23.
   const Floats magic = Splat(12582912.0f);
   const Floats shifted = x * 1.44269504088896341f + magic;
@@ -257,6 +257,16 @@ PONDER_INLINE void SwiGluSpanImpl(const E* gate, const E* up, int64_t n, E* y) {
       });
 }
 
+PONDER_INLINE Floats SigmoidOf(Floats x) { return 1.0f / (1.0f + Exp(-x)); }
+
+PONDER_INLINE void SigmoidSpanImpl(const float* x, int64_t n, float* y) {
+  ForLanes(
+      n, [&](int64_t i) { Store(SigmoidOf(Load(x + i)), y + i); },
+      [&](int64_t i, int64_t some) {
+        StoreSome(SigmoidOf(LoadSome(x + i, some)), y + i, some);
+      });
+}
+
 template <typename E>
 PONDER_INLINE void SwiGluSpanBackwardImpl(const E* gate, const E* up,
                                           const E* dy, int64_t n, E* dgate,
@@ -318,17 +328,18 @@ PONDER_INLINE void RopeRowImpl(const E* x, const float* cos, const float* sin,
 // One query of one head. scores has room for num_keys rounded up to kLanes.
 template <typename E>
 PONDER_INLINE void AttendImpl(const E* query, const KeyValues<E>& keys,
-                              int64_t head_offset, int64_t num_keys,
-                              float scale, int64_t head_dim, float* scores,
-                              float* accumulator, float* scaled_query, E* out,
-                              float* log_sum_exp) {
-  Convert(query, head_dim, scaled_query);
+                              int64_t key_head_offset,
+                              int64_t value_head_offset, int64_t num_keys,
+                              float scale, int64_t key_dim, int64_t value_dim,
+                              float* scores, float* accumulator,
+                              float* float_query, E* out, float* log_sum_exp) {
+  Convert(query, key_dim, float_query);
   for (int64_t begin = 0, block = 0; begin < num_keys;
        begin += keys.block_tokens, ++block) {
-    const E* key = keys.key_blocks[block] + keys.key_offset + head_offset;
+    const E* key = keys.key_blocks[block] + keys.key_offset + key_head_offset;
     const int64_t n = std::min(keys.block_tokens, num_keys - begin);
-    for (int64_t j = 0; j < n; ++j, key += keys.token_stride) {
-      scores[begin + j] = Dot(scaled_query, key, head_dim) * scale;
+    for (int64_t j = 0; j < n; ++j, key += keys.key_token_stride) {
+      scores[begin + j] = Dot(float_query, key, key_dim) * scale;
     }
   }
   const int64_t padded = (num_keys + kLanes - 1) / kLanes * kLanes;
@@ -352,54 +363,63 @@ PONDER_INLINE void AttendImpl(const E* query, const KeyValues<E>& keys,
     }
   }
   const float sum = Sum(sums);
-  for (int64_t i = 0; i < head_dim; ++i) accumulator[i] = 0;
+  for (int64_t i = 0; i < value_dim; ++i) accumulator[i] = 0;
   for (int64_t begin = 0, block = 0; begin < num_keys;
        begin += keys.block_tokens, ++block) {
-    const E* value = keys.value_blocks[block] + keys.value_offset + head_offset;
+    const E* value =
+        keys.value_blocks[block] + keys.value_offset + value_head_offset;
     const int64_t n = std::min(keys.block_tokens, num_keys - begin);
-    for (int64_t j = 0; j < n; ++j, value += keys.token_stride) {
-      AddScaled(scores[begin + j], value, head_dim, accumulator);
+    for (int64_t j = 0; j < n; ++j, value += keys.value_token_stride) {
+      AddScaled(scores[begin + j], value, value_dim, accumulator);
     }
   }
   const float inverse = 1.0f / sum;
-  for (int64_t i = 0; i < head_dim; ++i) accumulator[i] *= inverse;
-  Convert(accumulator, head_dim, out);
+  for (int64_t i = 0; i < value_dim; ++i) accumulator[i] *= inverse;
+  Convert(accumulator, value_dim, out);
   if (log_sum_exp != nullptr) *log_sum_exp = max + std::log(sum);
 }
 
-// All queries of one sequence that read key head g. Strides in elements:
-// queries and out q_stride, keys and values kv_stride between tokens.
-// dk, dv [n, K] float scratch, overwritten.
+struct TokenStrides {
+  int64_t query;
+  int64_t key;
+  int64_t value;
+  int64_t out;
+  int64_t log_sum_exp;
+};
+
+// All queries of one sequence that read one key head. `strides` are elements
+// between tokens. dk [n, K] and dv [n, W] are float scratch, overwritten.
 template <typename E>
 PONDER_INLINE void AttendBackwardImpl(
     const E* q, const E* k, const E* v, const E* out, const float* lse,
     const E* dout, int64_t n, int64_t heads_per_group, float scale,
-    int64_t head_dim, int64_t q_stride, int64_t kv_stride, int64_t lse_stride,
+    int64_t key_dim, int64_t value_dim, const TokenStrides& strides,
     float* scratch, float* dk, float* dv, E* dq) {
   float* query = scratch;
-  float* grad = scratch + head_dim;
-  float* dquery = scratch + 2 * head_dim;
-  std::fill(dk, dk + n * head_dim, 0.0f);
-  std::fill(dv, dv + n * head_dim, 0.0f);
+  float* dquery = query + key_dim;
+  float* grad = dquery + key_dim;
+  std::fill(dk, dk + n * key_dim, 0.0f);
+  std::fill(dv, dv + n * value_dim, 0.0f);
   for (int64_t t = 0; t < n; ++t) {
     for (int64_t h = 0; h < heads_per_group; ++h) {
-      const int64_t row = t * q_stride + h * head_dim;
-      Convert(q + row, head_dim, query);
-      Convert(dout + row, head_dim, grad);
-      const float delta = Dot(grad, out + row, head_dim);
-      const float log_sum = lse[t * lse_stride + h];
-      std::fill(dquery, dquery + head_dim, 0.0f);
+      const int64_t row = t * strides.query + h * key_dim;
+      const int64_t out_row = t * strides.out + h * value_dim;
+      Convert(q + row, key_dim, query);
+      Convert(dout + out_row, value_dim, grad);
+      const float delta = Dot(grad, out + out_row, value_dim);
+      const float log_sum = lse[t * strides.log_sum_exp + h];
+      std::fill(dquery, dquery + key_dim, 0.0f);
       for (int64_t j = 0; j <= t; ++j) {
-        const E* key = k + j * kv_stride;
-        const float score = Dot(query, key, head_dim) * scale;
+        const E* key = k + j * strides.key;
+        const float score = Dot(query, key, key_dim) * scale;
         const float p = Exp(Splat(score - log_sum))[0];
-        const float dp = Dot(grad, v + j * kv_stride, head_dim);
+        const float dp = Dot(grad, v + j * strides.value, value_dim);
         const float ds = p * (dp - delta) * scale;
-        AddScaled(p, grad, head_dim, dv + j * head_dim);
-        AddScaled(ds, query, head_dim, dk + j * head_dim);
-        AddScaled(ds, key, head_dim, dquery);
+        AddScaled(p, grad, value_dim, dv + j * value_dim);
+        AddScaled(ds, query, key_dim, dk + j * key_dim);
+        AddScaled(ds, key, key_dim, dquery);
       }
-      Convert(dquery, head_dim, dq + row);
+      Convert(dquery, key_dim, dq + row);
     }
   }
 }
@@ -508,18 +528,19 @@ PONDER_INLINE void TokenLogprobBackwardRowImpl(int64_t id, float lse,
                              float direction, int64_t h, int64_t k, E* y) {    \
     RopeRowImpl(x, c, s, direction, h, k, y);                                  \
   }                                                                            \
-  PONDER_CLONES void Attend(const E* q, const KeyValues<E>& kv, int64_t head,  \
-                            int64_t n, float scale, int64_t k, float* scores,  \
-                            float* acc, float* query, E* out, float* lse) {    \
-    AttendImpl(q, kv, head, n, scale, k, scores, acc, query, out, lse);        \
+  PONDER_CLONES void Attend(const E* q, const KeyValues<E>& kv, int64_t kh,    \
+                            int64_t vh, int64_t n, float scale, int64_t k,     \
+                            int64_t w, float* scores, float* acc,              \
+                            float* query, E* out, float* lse) {                \
+    AttendImpl(q, kv, kh, vh, n, scale, k, w, scores, acc, query, out, lse);   \
   }                                                                            \
   PONDER_CLONES void AttendBackward(                                           \
       const E* q, const E* k, const E* v, const E* out, const float* lse,      \
-      const E* dout, int64_t n, int64_t hpg, float scale, int64_t dim,         \
-      int64_t qs, int64_t ks, int64_t ls, float* scratch, float* dk,           \
+      const E* dout, int64_t n, int64_t hpg, float scale, int64_t kd,          \
+      int64_t vd, const TokenStrides& strides, float* scratch, float* dk,      \
       float* dv, E* dq) {                                                      \
-    AttendBackwardImpl(q, k, v, out, lse, dout, n, hpg, scale, dim, qs, ks,    \
-                       ls, scratch, dk, dv, dq);                               \
+    AttendBackwardImpl(q, k, v, out, lse, dout, n, hpg, scale, kd, vd,         \
+                       strides, scratch, dk, dv, dq);                          \
   }                                                                            \
   PONDER_CLONES void LogSumExpRow(const E* x, float inverse, int64_t n,        \
                                   float* lse, float* entropy) {                \
@@ -536,6 +557,9 @@ PONDER_INLINE void TokenLogprobBackwardRowImpl(int64_t id, float lse,
 PONDER_LEAVES(float)
 PONDER_LEAVES(BFloat16)
 #undef PONDER_LEAVES
+PONDER_CLONES void SigmoidSpan(const float* x, int64_t n, float* y) {
+  SigmoidSpanImpl(x, n, y);
+}
 
 namespace {
 
@@ -603,6 +627,12 @@ void SwiGluBackward(const E* gate, const E* up, const E* dy, int64_t num_rows,
   });
 }
 
+void Sigmoid(const float* x, int64_t size, float* y) {
+  at::parallel_for(0, size, Grain(1), [&](int64_t begin, int64_t end) {
+    SigmoidSpan(x + begin, end - begin, y + begin);
+  });
+}
+
 template <typename E>
 void Rope(const E* x, int64_t x_stride, const int64_t* positions,
           const float* cos, const float* sin, float direction, int64_t num_rows,
@@ -621,7 +651,7 @@ void Rope(const E* x, int64_t x_stride, const int64_t* positions,
 template <typename E>
 void Attention(const E* q, const KeyValues<E>* keys, const int64_t* num_keys,
                double scale, int64_t num_rows, int64_t num_heads,
-               int64_t num_kv_heads, int64_t head_dim, E* out,
+               int64_t num_kv_heads, int64_t key_dim, int64_t value_dim, E* out,
                float* log_sum_exp) {
   const int64_t heads_per_group = num_heads / num_kv_heads;
   int64_t max_keys = 0;
@@ -632,19 +662,19 @@ void Attention(const E* q, const KeyValues<E>* keys, const int64_t* num_keys,
   }
   const int64_t padded = (max_keys + kLanes - 1) / kLanes * kLanes;
   const int64_t work =
-      2 * head_dim * (all_keys / std::max<int64_t>(1, num_rows) + 1);
+      (key_dim + value_dim) * (all_keys / std::max<int64_t>(1, num_rows) + 1);
   at::parallel_for(
       0, num_rows * num_heads, Grain(work), [&](int64_t begin, int64_t end) {
-        std::vector<float> scratch(padded + 2 * head_dim);
+        std::vector<float> scratch(padded + value_dim + key_dim);
         float* accumulator = scratch.data() + padded;
-        float* query = accumulator + head_dim;
+        float* query = accumulator + value_dim;
         for (int64_t i = begin; i < end; ++i) {
           const int64_t t = i / num_heads;
-          const int64_t h = i % num_heads;
-          Attend(q + i * head_dim, keys[t],
-                 h / heads_per_group * keys[t].head_stride, num_keys[t],
-                 static_cast<float>(scale), head_dim, scratch.data(),
-                 accumulator, query, out + i * head_dim,
+          const int64_t g = i % num_heads / heads_per_group;
+          Attend(q + i * key_dim, keys[t], g * keys[t].key_head_stride,
+                 g * keys[t].value_head_stride, num_keys[t],
+                 static_cast<float>(scale), key_dim, value_dim, scratch.data(),
+                 accumulator, query, out + i * value_dim,
                  log_sum_exp == nullptr ? nullptr : log_sum_exp + i);
         }
       });
@@ -655,10 +685,12 @@ void AttentionBackward(const E* q, const E* k, const E* v, const E* out,
                        const float* log_sum_exp, const E* dout,
                        const int64_t* cu_seqlens, int64_t num_sequences,
                        double scale, int64_t num_heads, int64_t num_kv_heads,
-                       int64_t head_dim, E* dq, E* dk, E* dv) {
+                       int64_t key_dim, int64_t value_dim, E* dq, E* dk,
+                       E* dv) {
   const int64_t heads_per_group = num_heads / num_kv_heads;
-  const int64_t q_stride = num_heads * head_dim;
-  const int64_t kv_stride = num_kv_heads * head_dim;
+  const TokenStrides strides = {num_heads * key_dim, num_kv_heads * key_dim,
+                                num_kv_heads * value_dim, num_heads * value_dim,
+                                num_heads};
   at::parallel_for(
       0, num_sequences * num_kv_heads, 1, [&](int64_t begin, int64_t end) {
         std::vector<float> scratch;
@@ -666,24 +698,27 @@ void AttentionBackward(const E* q, const E* k, const E* v, const E* out,
           const int64_t first = cu_seqlens[i / num_kv_heads];
           const int64_t n = cu_seqlens[i / num_kv_heads + 1] - first;
           const int64_t g = i % num_kv_heads;
-          scratch.resize((2 * n + 3) * head_dim);
-          float* key_grad = scratch.data() + 3 * head_dim;
-          float* value_grad = key_grad + n * head_dim;
-          const int64_t q_at =
-              first * q_stride + g * heads_per_group * head_dim;
-          const int64_t kv_at = first * kv_stride + g * head_dim;
-          AttendBackward(q + q_at, k + kv_at, v + kv_at, out + q_at,
-                         log_sum_exp + first * num_heads + g * heads_per_group,
-                         dout + q_at, n, heads_per_group,
-                         static_cast<float>(scale), head_dim, q_stride,
-                         kv_stride, num_heads, scratch.data(), key_grad,
+          const int64_t h = g * heads_per_group;
+          scratch.resize((n + 2) * key_dim + (n + 1) * value_dim);
+          float* key_grad = scratch.data() + 2 * key_dim + value_dim;
+          float* value_grad = key_grad + n * key_dim;
+          const int64_t q_at = first * strides.query + h * key_dim;
+          const int64_t out_at = first * strides.out + h * value_dim;
+          const int64_t k_at = first * strides.key + g * key_dim;
+          const int64_t v_at = first * strides.value + g * value_dim;
+          AttendBackward(q + q_at, k + k_at, v + v_at, out + out_at,
+                         log_sum_exp + first * num_heads + h, dout + out_at, n,
+                         heads_per_group, static_cast<float>(scale), key_dim,
+                         value_dim, strides, scratch.data(), key_grad,
                          value_grad, dq + q_at);
           for (int64_t j = 0; j < n; ++j) {
-            for (int64_t d = 0; d < head_dim; ++d) {
-              dk[kv_at + j * kv_stride + d] =
-                  static_cast<E>(key_grad[j * head_dim + d]);
-              dv[kv_at + j * kv_stride + d] =
-                  static_cast<E>(value_grad[j * head_dim + d]);
+            for (int64_t d = 0; d < key_dim; ++d) {
+              dk[k_at + j * strides.key + d] =
+                  static_cast<E>(key_grad[j * key_dim + d]);
+            }
+            for (int64_t d = 0; d < value_dim; ++d) {
+              dv[v_at + j * strides.value + d] =
+                  static_cast<E>(value_grad[j * value_dim + d]);
             }
           }
         }
@@ -734,11 +769,12 @@ void TokenLogprobBackward(const int64_t* ids, const float* log_sum_exp,
   template void Rope(const E*, int64_t, const int64_t*, const float*,          \
                      const float*, float, int64_t, int64_t, int64_t, E*);      \
   template void Attention(const E*, const KeyValues<E>*, const int64_t*,       \
-                          double, int64_t, int64_t, int64_t, int64_t, E*,      \
-                          float*);                                             \
-  template void AttentionBackward(                                             \
-      const E*, const E*, const E*, const E*, const float*, const E*,          \
-      const int64_t*, int64_t, double, int64_t, int64_t, int64_t, E*, E*, E*); \
+                          double, int64_t, int64_t, int64_t, int64_t, int64_t, \
+                          E*, float*);                                         \
+  template void AttentionBackward(const E*, const E*, const E*, const E*,      \
+                                  const float*, const E*, const int64_t*,      \
+                                  int64_t, double, int64_t, int64_t, int64_t,  \
+                                  int64_t, E*, E*, E*);                        \
   template void LogSumExp(const E*, double, int64_t, int64_t, float*, float*); \
   template void Probabilities(const E*, double, float, int64_t, float*);       \
   template void TokenLogprobBackward(const int64_t*, const float*,             \

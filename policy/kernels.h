@@ -11,7 +11,7 @@
 // LibTorch's intra-op pool. Thread-safe.
 //
 // Letters: T tokens (rows), D hidden size, H query heads, G key-value heads,
-// K size of a head, V vocabulary.
+// K size of a head (of its value W, where it differs), V vocabulary.
 
 #ifndef PONDER_POLICY_KERNELS_H_
 #define PONDER_POLICY_KERNELS_H_
@@ -42,6 +42,10 @@ template <typename E>
 void SwiGluBackward(const E* gate, const E* up, const E* dy, int64_t num_rows,
                     int64_t size, E* dgate, E* dup);
 
+// y = 1 / (1 + exp(-x)) for `size` numbers: a router's scores. LibTorch's own
+// takes another routine for the last few numbers of a tensor.
+void Sigmoid(const float* x, int64_t size, float* y);
+
 // Rotates pairs (i, i + K/2) of every head: the half-split layout of Llama and
 // Qwen. x, y [T, heads, K], with x_stride elements between tokens of x;
 // cos, sin [positions, K/2] float; `direction` +1 forward, -1 backward.
@@ -52,8 +56,8 @@ void Rope(const E* x, int64_t x_stride, const int64_t* positions,
 
 // The keys and values that one query row sees: tokens 0 .. num_keys - 1 of its
 // sequence, in blocks. Token j of key head g starts at
-//   key_blocks[j / block_tokens] + key_offset + g * head_stride
-//     + (j % block_tokens) * token_stride,
+//   key_blocks[j / block_tokens] + key_offset + g * key_head_stride
+//     + (j % block_tokens) * key_token_stride,
 // and the same for values.
 template <typename E>
 struct KeyValues {
@@ -62,29 +66,31 @@ struct KeyValues {
   int64_t key_offset;
   int64_t value_offset;
   int64_t block_tokens;
-  int64_t token_stride;
-  int64_t head_stride;
+  int64_t key_token_stride;
+  int64_t key_head_stride;
+  int64_t value_token_stride;
+  int64_t value_head_stride;
 };
 
 // Causal attention: out = softmax(scale * q k^T) v for num_rows query rows,
 // H query heads; query head h reads key head h / (H / G). Row t sees
-// num_keys[t] tokens of keys[t]. q, out [T, H, K]; log_sum_exp [T, H] float or
-// null.
+// num_keys[t] tokens of keys[t]. q [T, H, K], keys of K elements, values of W;
+// out [T, H, W]; log_sum_exp [T, H] float or null.
 template <typename E>
 void Attention(const E* q, const KeyValues<E>* keys, const int64_t* num_keys,
                double scale, int64_t num_rows, int64_t num_heads,
-               int64_t num_kv_heads, int64_t head_dim, E* out,
+               int64_t num_kv_heads, int64_t key_dim, int64_t value_dim, E* out,
                float* log_sum_exp);
 
 // Backward pass over packed sequences: cu_seqlens [num_sequences + 1] are the
-// first rows of the sequences and the end. q, out, dout [T, H, K]; k, v
-// [T, G, K]; log_sum_exp [T, H]. Overwrites dq, dk, dv.
+// first rows of the sequences and the end. q [T, H, K]; out, dout [T, H, W];
+// k [T, G, K]; v [T, G, W]; log_sum_exp [T, H]. Overwrites dq, dk, dv.
 template <typename E>
 void AttentionBackward(const E* q, const E* k, const E* v, const E* out,
                        const float* log_sum_exp, const E* dout,
                        const int64_t* cu_seqlens, int64_t num_sequences,
                        double scale, int64_t num_heads, int64_t num_kv_heads,
-                       int64_t head_dim, E* dq, E* dk, E* dv);
+                       int64_t key_dim, int64_t value_dim, E* dq, E* dk, E* dv);
 
 // Of each row of logits [T, V] divided by temperature: log_sum_exp [T] and, if
 // not null, the entropy in nats [T] of its softmax.

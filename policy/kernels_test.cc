@@ -1,6 +1,7 @@
 #include "policy/kernels.h"
 
 #include <cmath>
+#include <utility>
 #include <vector>
 
 #include "gtest/gtest.h"
@@ -71,6 +72,25 @@ TEST(KernelsTest, SwiGluMatchesItsFormula) {
   }
 }
 
+TEST(KernelsTest, SwiGluOfAGateFarBelowZeroIsZero) {
+  const Tensor gate = at::tensor({-80.0f, -100.0f, -300.0f, 100.0f});
+  const Tensor y = SwiGlu(gate.unsqueeze(0), at::ones({1, 4}));
+  EXPECT_LE(y[0].slice(0, 0, 3).abs().max().item<float>(), 1e-30);
+  EXPECT_EQ(y[0][3].item<float>(), 100.0f);
+}
+
+TEST(KernelsTest, SigmoidMatchesItsFormulaWhereverANumberStands) {
+  ExpectSame(
+      {Randn({9, 7}, 1) * 8},
+      [](const std::vector<Tensor>& in) { return Sigmoid(in[0]); },
+      [](const std::vector<Tensor>& in) { return at::sigmoid(in[0]); }, 1e-6);
+  const Tensor x = Randn({100}, 2);
+  const Tensor y = Sigmoid(x);
+  for (const int64_t begin : {1, 31, 83, 99}) {
+    EXPECT_TRUE(at::equal(Sigmoid(x.slice(0, begin)), y.slice(0, begin)));
+  }
+}
+
 // softmax(scale q k^T) v with LibTorch's operations, one sequence at a time.
 Tensor ReferenceAttention(const Tensor& q, const Tensor& k, const Tensor& v,
                           const std::vector<int64_t>& cu_seqlens,
@@ -95,11 +115,13 @@ Tensor ReferenceAttention(const Tensor& q, const Tensor& k, const Tensor& v,
 
 TEST(KernelsTest, AttentionMatchesSoftmaxOfProducts) {
   const std::vector<int64_t> cu_seqlens = {0, 1, 18, 20, 55};
-  for (const int64_t head_dim : {8, 16, 20, 64}) {
+  // Values may be smaller or larger than keys (multi-head latent attention).
+  for (const auto& [key_dim, value_dim] :
+       {std::pair{8, 8}, {16, 16}, {20, 20}, {64, 64}, {24, 16}, {20, 40}}) {
     for (const int64_t heads : {2, 4}) {
       ExpectSame(
-          {Randn({55, heads, head_dim}, 1), Randn({55, 2, head_dim}, 2),
-           Randn({55, 2, head_dim}, 3)},
+          {Randn({55, heads, key_dim}, 1), Randn({55, 2, key_dim}, 2),
+           Randn({55, 2, value_dim}, 3)},
           [&](const std::vector<Tensor>& in) {
             return PackedAttention(in[0], in[1], in[2], cu_seqlens, 0.3);
           },
@@ -112,25 +134,33 @@ TEST(KernelsTest, AttentionMatchesSoftmaxOfProducts) {
 }
 
 TEST(KernelsTest, AttentionRowsDoNotDependOnTheBlocks) {
-  const int64_t n = 43, heads = 4, groups = 2, dim = 24;
+  const int64_t n = 43, heads = 4, groups = 2, dim = 24, value_dim = 20;
   const Tensor q = Randn({n, heads, dim}, 1);
   const Tensor k = Randn({n, groups, dim}, 2);
-  const Tensor v = Randn({n, groups, dim}, 3);
+  const Tensor v = Randn({n, groups, value_dim}, 3);
   const Tensor packed = PackedAttention(q, k, v, {0, n}, 0.2);
 
   for (const int64_t block : {1, 3, 16, 64}) {
     std::vector<const float*> key_blocks, value_blocks;
     for (int64_t j = 0; j < n; j += block) {
       key_blocks.push_back(k.const_data_ptr<float>() + j * groups * dim);
-      value_blocks.push_back(v.const_data_ptr<float>() + j * groups * dim);
+      value_blocks.push_back(v.const_data_ptr<float>() +
+                             j * groups * value_dim);
     }
-    const kernels::KeyValues<float> keys = {
-        key_blocks.data(), value_blocks.data(), 0, 0, block, groups * dim, dim};
+    const kernels::KeyValues<float> keys = {key_blocks.data(),
+                                            value_blocks.data(),
+                                            0,
+                                            0,
+                                            block,
+                                            groups * dim,
+                                            dim,
+                                            groups * value_dim,
+                                            value_dim};
     for (int64_t t = 0; t < n; ++t) {
       const int64_t num_keys = t + 1;
-      const Tensor row = at::empty({heads, dim});
+      const Tensor row = at::empty({heads, value_dim});
       kernels::Attention(q.const_data_ptr<float>() + t * heads * dim, &keys,
-                         &num_keys, 0.2, 1, heads, groups, dim,
+                         &num_keys, 0.2, 1, heads, groups, dim, value_dim,
                          row.mutable_data_ptr<float>(), nullptr);
       ASSERT_TRUE(at::equal(row, packed[t])) << block << " " << t;
     }

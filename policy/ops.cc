@@ -111,6 +111,22 @@ class SwiGluFunction : public torch::autograd::Function<SwiGluFunction> {
   }
 };
 
+class SigmoidFunction : public torch::autograd::Function<SigmoidFunction> {
+ public:
+  static Tensor forward(AutogradContext* ctx, const Tensor& x) {
+    const Tensor y = at::empty_like(x);
+    kernels::Sigmoid(x.const_data_ptr<float>(), x.numel(),
+                     y.mutable_data_ptr<float>());
+    ctx->save_for_backward({y});
+    return y;
+  }
+
+  static variable_list backward(AutogradContext* ctx, variable_list grads) {
+    const Tensor y = ctx->get_saved_variables()[0];
+    return {grads[0] * y * (1 - y)};
+  }
+};
+
 Tensor Rotated(const Tensor& x, const Tensor& positions, const RopeTable& table,
                float direction) {
   const Tensor y = at::empty(x.sizes(), x.options());
@@ -148,20 +164,24 @@ class PackedAttentionFunction
   static Tensor forward(AutogradContext* ctx, const Tensor& q, const Tensor& k,
                         const Tensor& v, const std::vector<int64_t>& cu_seqlens,
                         double scale) {
-    const Tensor out = at::empty_like(q);
+    const Tensor out =
+        at::empty({q.size(0), q.size(1), v.size(2)}, q.options());
     const Tensor lse =
         at::empty({q.size(0), q.size(1)}, q.options().dtype(at::kFloat));
     PONDER_DISPATCH(q.scalar_type(), [&] {
       const int64_t num_rows = q.size(0);
-      const int64_t stride = k.size(1) * k.size(2);
+      const int64_t key_stride = k.size(1) * k.size(2);
+      const int64_t value_stride = v.size(1) * v.size(2);
       const size_t num_sequences = cu_seqlens.size() - 1;
       std::vector<const scalar_t*> key_blocks(num_sequences);
       std::vector<const scalar_t*> value_blocks(num_sequences);
       std::vector<kernels::KeyValues<scalar_t>> keys(num_rows);
       std::vector<int64_t> num_keys(num_rows);
       for (size_t s = 0; s < num_sequences; ++s) {
-        key_blocks[s] = k.const_data_ptr<scalar_t>() + cu_seqlens[s] * stride;
-        value_blocks[s] = v.const_data_ptr<scalar_t>() + cu_seqlens[s] * stride;
+        key_blocks[s] =
+            k.const_data_ptr<scalar_t>() + cu_seqlens[s] * key_stride;
+        value_blocks[s] =
+            v.const_data_ptr<scalar_t>() + cu_seqlens[s] * value_stride;
         for (int64_t t = cu_seqlens[s]; t < cu_seqlens[s + 1]; ++t) {
           // The whole sequence is one block.
           keys[t] = {&key_blocks[s],
@@ -169,14 +189,16 @@ class PackedAttentionFunction
                      0,
                      0,
                      cu_seqlens[s + 1] - cu_seqlens[s],
-                     stride,
-                     k.size(2)};
+                     key_stride,
+                     k.size(2),
+                     value_stride,
+                     v.size(2)};
           num_keys[t] = t - cu_seqlens[s] + 1;
         }
       }
       kernels::Attention(q.const_data_ptr<scalar_t>(), keys.data(),
                          num_keys.data(), scale, num_rows, q.size(1), k.size(1),
-                         q.size(2), out.mutable_data_ptr<scalar_t>(),
+                         k.size(2), v.size(2), out.mutable_data_ptr<scalar_t>(),
                          lse.mutable_data_ptr<float>());
     });
     ctx->save_for_backward({q, k, v, out, lse});
@@ -199,9 +221,9 @@ class PackedAttentionFunction
           v.const_data_ptr<scalar_t>(), out.const_data_ptr<scalar_t>(),
           saved[4].const_data_ptr<float>(), dout.const_data_ptr<scalar_t>(),
           cu_seqlens.data(), static_cast<int64_t>(cu_seqlens.size()) - 1,
-          ctx->saved_data["scale"].toDouble(), q.size(1), k.size(1), q.size(2),
-          dq.mutable_data_ptr<scalar_t>(), dk.mutable_data_ptr<scalar_t>(),
-          dv.mutable_data_ptr<scalar_t>());
+          ctx->saved_data["scale"].toDouble(), q.size(1), k.size(1), k.size(2),
+          v.size(2), dq.mutable_data_ptr<scalar_t>(),
+          dk.mutable_data_ptr<scalar_t>(), dv.mutable_data_ptr<scalar_t>());
     });
     return {dq, dk, dv, Tensor(), Tensor()};
   }
@@ -301,6 +323,10 @@ Tensor RmsNorm(const Tensor& x, const Tensor& weight, double eps) {
 
 Tensor SwiGlu(const Tensor& gate, const Tensor& up) {
   return SwiGluFunction::apply(gate.contiguous(), up.contiguous());
+}
+
+Tensor Sigmoid(const Tensor& x) {
+  return SigmoidFunction::apply(x.contiguous());
 }
 
 Tensor Rope(const Tensor& x, const Tensor& positions,

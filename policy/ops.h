@@ -30,12 +30,16 @@ at::Tensor RmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps);
 // silu(gate) * up; both [T, F].
 at::Tensor SwiGlu(const at::Tensor& gate, const at::Tensor& up);
 
+// 1 / (1 + exp(-x)); x float32 of any shape.
+at::Tensor Sigmoid(const at::Tensor& x);
+
 // x [T, heads, K]; positions [T] int64. `table` is kept alive by the graph.
 at::Tensor Rope(const at::Tensor& x, const at::Tensor& positions,
                 const std::shared_ptr<const RopeTable>& table);
 
-// Causal attention within packed sequences. q [T, H, K]; k, v [T, G, K];
-// cu_seqlens: first row of each sequence, and T. Returns [T, H, K].
+// Causal attention within packed sequences. q [T, H, K]; k [T, G, K];
+// v [T, G, W]; cu_seqlens: first row of each sequence, and T. Returns
+// [T, H, W].
 at::Tensor PackedAttention(const at::Tensor& q, const at::Tensor& k,
                            const at::Tensor& v,
                            const std::vector<int64_t>& cu_seqlens,

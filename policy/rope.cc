@@ -7,10 +7,6 @@
 namespace ponder {
 namespace {
 
-double YarnMscale(double factor, double mscale) {
-  return factor <= 1 ? 1.0 : 0.1 * mscale * std::log(factor) + 1.0;
-}
-
 // The dimension whose wavelength makes `rotations` turns in the context.
 double YarnDimension(const RopeConfig& rope, double head_dim,
                      double rotations) {
@@ -21,6 +17,10 @@ double YarnDimension(const RopeConfig& rope, double head_dim,
 }
 
 }  // namespace
+
+double YarnMscale(double factor, double mscale) {
+  return factor <= 1 ? 1.0 : 0.1 * mscale * std::log(factor) + 1.0;
+}
 
 std::vector<float> RopeFrequencies(const RopeConfig& rope, int64_t head_dim) {
   const int64_t half = head_dim / 2;

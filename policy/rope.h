@@ -24,6 +24,9 @@ struct RopeTable {
 // the sequence is in the end, which no cache can hold, so it is refused there.
 std::vector<float> RopeFrequencies(const RopeConfig& rope, int64_t head_dim);
 
+// 0.1 mscale ln(factor) + 1 (yarn's paper, eq. 22; mscale is DeepSeek's).
+double YarnMscale(double factor, double mscale);
+
 // Factor on cos and sin: 1 but for yarn.
 double RopeAttentionFactor(const RopeConfig& rope);
 

@@ -69,8 +69,10 @@ double LearningRateAt(const OptimizerConfig& config, double progress,
 }
 
 AdamW::AdamW(const OptimizerConfig& config, const TensorMap& weights)
-    : config_(config), weights_(weights) {
-  for (const auto& [name, weight] : weights_) {
+    : config_(config) {
+  for (const auto& [name, weight] : weights) {
+    if (!weight.requires_grad()) continue;
+    weights_[name] = weight;
     moments_[name] = {at::zeros_like(weight.detach()),
                       at::zeros_like(weight.detach())};
     // Up front: a run that does not fit shall fail before its first step.

@@ -32,8 +32,8 @@ double LearningRateAt(const OptimizerConfig& config, double progress,
 // thread-safe.
 class AdamW {
  public:
-  // Weights are shared, float32, with gradients on. Allocates gradients and
-  // moments.
+  // Weights are shared and float32; those without gradients are left alone.
+  // Allocates gradients and moments.
   AdamW(const OptimizerConfig& config, const TensorMap& weights);
 
   // Norm of all gradients together; weights without a gradient count as 0.
@@ -61,7 +61,7 @@ class AdamW {
   };
 
   const OptimizerConfig config_;
-  const TensorMap weights_;
+  TensorMap weights_;
   std::map<std::string, Moments> moments_;
   int64_t step_ = 0;
 };

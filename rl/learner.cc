@@ -27,7 +27,7 @@ absl::StatusOr<std::unique_ptr<Learner>> Learner::Create(
     const ModelConfig& config, TensorMap weights, const Options& options) {
   for (auto& [name, weight] : weights) {
     PONDER_CHECK(weight.scalar_type() == at::kFloat);
-    weight.set_requires_grad(true);
+    weight.set_requires_grad(IsTrainedByGradient(config, name));
   }
   PONDER_ASSIGN_OR_RETURN(
       auto decoder, Decoder::Create(config, std::move(weights), options.dtype,
@@ -224,7 +224,8 @@ TensorMap CopyTensors(const TensorMap& tensors, at::ScalarType dtype) {
   TensorMap copy;
   for (const auto& [name, tensor] : tensors) {
     copy[name] =
-        tensor.detach().to(dtype, /*non_blocking=*/false, /*copy=*/true);
+        tensor.detach().to(TensorType(name, dtype), /*non_blocking=*/false,
+                           /*copy=*/true);
   }
   return copy;
 }

@@ -119,10 +119,23 @@ Tensor Engine::Forward(const std::vector<Row>& rows,
   const ModelConfig& config = decoder_->config();
   const auto attend = [&](int64_t layer, const Tensor& q, const Tensor& k,
                           const Tensor& v) {
-    const Tensor out = at::empty_like(q);
+    const int64_t heads = config.cache_heads();
+    const int64_t key_dim = config.cache_key_dim();
+    // Of what attention returns; the cache may hold less (cache_value_dim()).
+    const int64_t value_dim = v.size(2);
+    const Tensor out =
+        at::empty({num_rows, config.num_heads, value_dim}, q.options());
     const auto run = [&]<typename E>(E) {
-      const int64_t token = cache_->token_stride();
-      const int64_t head = cache_->head_stride();
+      // Of a tensor [T, heads, size], row t goes to its place in the cache.
+      const auto store = [&](const Tensor& rows_of_heads, int64_t t, E* to,
+                             int64_t head_stride) {
+        const int64_t size = rows_of_heads.size(2);
+        const E* from = rows_of_heads.const_data_ptr<E>() + t * heads * size;
+        for (int64_t g = 0; g < heads; ++g) {
+          std::memcpy(to + g * head_stride, from + g * size, size * sizeof(E));
+        }
+      };
+      const Tensor queries = q.contiguous();
       const Tensor keys = k.contiguous(), values = v.contiguous();
       std::vector<kernels::KeyValues<E>> seen(num_rows);
       // Store first: a row sees itself and the rows before it.
@@ -130,16 +143,16 @@ Tensor Engine::Forward(const std::vector<Row>& rows,
         const std::vector<char*>& list = lists[list_of_row[t]];
         E* block = reinterpret_cast<E*>(
             list[rows[t].position / KvCache::kBlockTokens]);
-        const int64_t at = rows[t].position % KvCache::kBlockTokens * token;
-        const int64_t size = config.num_kv_heads * config.head_dim;
-        for (int64_t g = 0; g < config.num_kv_heads; ++g) {
-          const int64_t from = t * size + g * config.head_dim;
-          std::memcpy(block + cache_->KeyOffset(layer) + g * head + at,
-                      keys.const_data_ptr<E>() + from,
-                      config.head_dim * sizeof(E));
-          std::memcpy(block + cache_->ValueOffset(layer) + g * head + at,
-                      values.const_data_ptr<E>() + from,
-                      config.head_dim * sizeof(E));
+        const int64_t at = rows[t].position % KvCache::kBlockTokens;
+        store(
+            keys, t,
+            block + cache_->KeyOffset(layer) + at * cache_->key_token_stride(),
+            cache_->key_head_stride());
+        if (config.cache_value_dim() > 0) {
+          store(values, t,
+                block + cache_->ValueOffset(layer) +
+                    at * cache_->value_token_stride(),
+                cache_->value_head_stride());
         }
         const E* const* blocks = reinterpret_cast<const E* const*>(list.data());
         seen[t] = {blocks,
@@ -147,12 +160,14 @@ Tensor Engine::Forward(const std::vector<Row>& rows,
                    cache_->KeyOffset(layer),
                    cache_->ValueOffset(layer),
                    KvCache::kBlockTokens,
-                   token,
-                   head};
+                   cache_->key_token_stride(),
+                   cache_->key_head_stride(),
+                   cache_->value_token_stride(),
+                   cache_->value_head_stride()};
       }
-      kernels::Attention(q.const_data_ptr<E>(), seen.data(), num_keys.data(),
-                         decoder_->attention_scale(), num_rows,
-                         config.num_heads, config.num_kv_heads, config.head_dim,
+      kernels::Attention(queries.const_data_ptr<E>(), seen.data(),
+                         num_keys.data(), decoder_->attention_scale(), num_rows,
+                         config.num_heads, heads, key_dim, value_dim,
                          out.mutable_data_ptr<E>(), nullptr);
     };
     if (q.scalar_type() == at::kFloat) {
@@ -163,8 +178,7 @@ Tensor Engine::Forward(const std::vector<Row>& rows,
     return out;
   };
 
-  const Tensor hidden =
-      decoder_->Hidden(ids, positions, attend, /*checkpoint=*/false);
+  const Tensor hidden = decoder_->CachedHidden(ids, positions, attend);
   const Tensor index =
       at::empty({static_cast<int64_t>(wanted.size())}, at::kLong);
   std::copy(wanted.begin(), wanted.end(), index.mutable_data_ptr<int64_t>());

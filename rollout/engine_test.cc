@@ -19,24 +19,56 @@ namespace {
 using at::Tensor;
 using ::testing::HasSubstr;
 
-class EngineTest : public ::testing::TestWithParam<at::ScalarType> {
+// One family for each kind of layer: grouped-query attention and dense, the
+// same with experts, latent attention with experts.
+ModelConfig TinyConfig(const std::string& family) {
+  ModelConfig c;
+  c.model_type = family;
+  c.vocab_size = 320;
+  c.hidden_size = 32;
+  c.intermediate_size = 48;
+  c.num_layers = 2;
+  c.num_heads = 4;
+  c.num_kv_heads = 2;
+  c.head_dim = 16;
+  c.max_position_embeddings = 256;
+  c.qkv_bias = family == "qwen2";
+  c.tie_word_embeddings = true;
+  if (family == "qwen2") return c;
+  c.moe.num_experts = 8;
+  c.moe.experts_per_token = 3;
+  c.moe.intermediate_size = 24;
+  c.moe.normalize_weights = true;
+  c.moe.layers = {false, true};
+  if (family == "qwen3_moe") {
+    c.qk_norm = true;
+    return c;
+  }
+  c.mla = {.kv_lora_rank = 24,
+           .q_lora_rank = 20,
+           .qk_nope_head_dim = 16,
+           .qk_rope_head_dim = 8,
+           .v_head_dim = 12};
+  c.moe.num_shared_experts = 1;
+  c.moe.sigmoid = true;
+  c.moe.correction_bias = true;
+  c.moe.num_groups = 4;
+  c.moe.groups_per_token = 2;
+  return c;
+}
+
+struct EngineCase {
+  std::string family;
+  at::ScalarType dtype;
+};
+
+class EngineTest : public ::testing::TestWithParam<EngineCase> {
  protected:
   EngineTest() {
-    ModelConfig c;
-    c.model_type = "qwen2";
-    c.vocab_size = 320;
-    c.hidden_size = 32;
-    c.intermediate_size = 48;
-    c.num_layers = 2;
-    c.num_heads = 4;
-    c.num_kv_heads = 2;
-    c.head_dim = 16;
-    c.max_position_embeddings = 256;
-    c.qkv_bias = true;
-    c.tie_word_embeddings = true;
+    const ModelConfig c = TinyConfig(GetParam().family);
     tokenizer_ = *Tokenizer::FromJson(ByteTokenizerJson(320), "test");
-    auto decoder = Decoder::Create(c, RandomWeights(c, 0.3, 1.5, 3), GetParam(),
-                                   /*max_tokens=*/200);
+    auto decoder = Decoder::Create(c, RandomWeights(c, 0.3, 1.5, 3),
+                                   GetParam().dtype, /*max_tokens=*/200);
     decoder_ = *decoder;
   }
 
@@ -97,7 +129,12 @@ Tensor LearnerLogprobs(const Decoder& decoder,
       .logprobs;
 }
 
-TEST_P(EngineTest, SampledLogprobsAreTheLearnersBitForBit) {
+// Bit for bit, but for latent attention: a cache holds latents, and learning
+// takes the products in another order. In bfloat16 that may send a token to
+// other experts, so there is nothing to compare.
+TEST_P(EngineTest, SampledLogprobsAreTheLearners) {
+  const bool absorbed = decoder_->config().has_mla();
+  if (absorbed && GetParam().dtype != at::kFloat) return;
   std::vector<GenerationRequest> requests;
   for (const int prompt : {1, 3, 15, 16, 17, 40}) {
     requests.push_back(Request("g" + std::to_string(prompt), prompt, 5, 50));
@@ -111,9 +148,9 @@ TEST_P(EngineTest, SampledLogprobsAreTheLearnersBitForBit) {
       const Tensor learner =
           LearnerLogprobs(*decoder_, request.prompt_ids, sample.response_ids);
       const Tensor sampler = at::tensor(sample.logprobs);
-      ASSERT_TRUE(at::equal(learner, sampler))
-          << request.group_id << " " << i << " "
-          << (learner - sampler).abs().max().item<float>();
+      const float difference = (learner - sampler).abs().max().item<float>();
+      ASSERT_LE(difference, absorbed ? 1e-4f : 0.0f)
+          << request.group_id << " " << i;
       tokens += learner.numel();
     }
   }
@@ -191,13 +228,18 @@ TEST_P(EngineTest, RefusesWhatCanNeverRun) {
   EXPECT_TRUE(engine.idle());
 }
 
-INSTANTIATE_TEST_SUITE_P(Types, EngineTest,
-                         ::testing::Values(at::kFloat, at::kBFloat16),
-                         [](const auto& param_info) {
-                           return std::string(param_info.param == at::kFloat
-                                                  ? "float32"
-                                                  : "bfloat16");
-                         });
+INSTANTIATE_TEST_SUITE_P(
+    Families, EngineTest,
+    ::testing::Values(EngineCase{"qwen2", at::kFloat},
+                      EngineCase{"qwen2", at::kBFloat16},
+                      EngineCase{"qwen3_moe", at::kFloat},
+                      EngineCase{"qwen3_moe", at::kBFloat16},
+                      EngineCase{"deepseek_v3", at::kFloat},
+                      EngineCase{"deepseek_v3", at::kBFloat16}),
+    [](const auto& param_info) {
+      return param_info.param.family +
+             (param_info.param.dtype == at::kFloat ? "_float32" : "_bfloat16");
+    });
 
 // Greedy continuations by transformers, made by tests/parity/make_models.py.
 class GreedyParityTest : public ::testing::TestWithParam<const char*> {};
@@ -236,12 +278,13 @@ TEST_P(GreedyParityTest, ContinuationsMatchTransformers) {
   EXPECT_EQ(got, want);
 }
 
-INSTANTIATE_TEST_SUITE_P(Golden, GreedyParityTest,
-                         ::testing::Values("llama", "llama_linear", "llama31",
-                                           "qwen2", "qwen2_yarn", "qwen3"),
-                         [](const auto& param_info) {
-                           return std::string(param_info.param);
-                         });
+INSTANTIATE_TEST_SUITE_P(
+    Golden, GreedyParityTest,
+    ::testing::Values("llama", "llama_linear", "llama31", "qwen2", "qwen2_yarn",
+                      "qwen3", "mistral", "qwen3moe", "qwen3moe_all",
+                      "deepseek2lite", "deepseek2", "deepseek3",
+                      "deepseek3_plain"),
+    [](const auto& param_info) { return std::string(param_info.param); });
 
 }  // namespace
 }  // namespace ponder

@@ -9,9 +9,11 @@ namespace ponder {
 
 KvCache::KvCache(const ModelConfig& config, at::ScalarType dtype)
     : dtype_(dtype),
-      head_dim_(config.head_dim),
-      layer_size_(config.num_kv_heads * kBlockTokens * config.head_dim),
-      block_bytes_(2 * config.num_layers * layer_size_ *
+      key_dim_(config.cache_key_dim()),
+      value_dim_(config.cache_value_dim()),
+      key_size_(config.cache_heads() * kBlockTokens * key_dim_),
+      value_size_(config.cache_heads() * kBlockTokens * value_dim_),
+      block_bytes_(config.num_layers * (key_size_ + value_size_) *
                    static_cast<int64_t>(c10::elementSize(dtype))) {}
 
 int32_t KvCache::Allocate() {

@@ -14,7 +14,11 @@ namespace ponder {
 
 // One block holds kBlockTokens tokens of all layers:
 //
-//   block: [layer][key 0, value 1][key head G][token][K]
+//   block: [layer] { keys [head G][token][K], values [head G][token][W] }
+//
+// G, K and W are ModelConfig's cache_heads(), cache_key_dim() and
+// cache_value_dim(). Where W is 0 (multi-head latent attention) a value is the
+// first part of its key.
 //
 // Blocks are handed out by number and counted by reference. Memory grows with
 // use, in chunks, and is kept. Not thread-safe.
@@ -43,13 +47,21 @@ class KvCache {
   char* data(int32_t block) const;
 
   // Elements from a block's first to the keys and values of `layer`.
-  int64_t KeyOffset(int64_t layer) const { return 2 * layer * layer_size_; }
+  int64_t KeyOffset(int64_t layer) const {
+    return layer * (key_size_ + value_size_);
+  }
   int64_t ValueOffset(int64_t layer) const {
-    return (2 * layer + 1) * layer_size_;
+    return KeyOffset(layer) + (value_dim_ == 0 ? 0 : key_size_);
   }
   // Elements between tokens, and between key heads.
-  int64_t token_stride() const { return head_dim_; }
-  int64_t head_stride() const { return kBlockTokens * head_dim_; }
+  int64_t key_token_stride() const { return key_dim_; }
+  int64_t key_head_stride() const { return kBlockTokens * key_dim_; }
+  int64_t value_token_stride() const {
+    return value_dim_ == 0 ? key_dim_ : value_dim_;
+  }
+  int64_t value_head_stride() const {
+    return kBlockTokens * value_token_stride();
+  }
 
   int64_t num_used_blocks() const {
     return static_cast<int64_t>(references_.size() - free_.size());
@@ -59,8 +71,10 @@ class KvCache {
   static constexpr int64_t kChunkBlocks = 64;
 
   const at::ScalarType dtype_;
-  const int64_t head_dim_;
-  const int64_t layer_size_;  // Elements of one layer's keys in a block.
+  const int64_t key_dim_;
+  const int64_t value_dim_;
+  const int64_t key_size_;  // Elements of one layer's keys in a block.
+  const int64_t value_size_;
   const int64_t block_bytes_;
   std::vector<at::Tensor> chunks_;   // kChunkBlocks blocks each.
   std::vector<int32_t> references_;  // By block; 0: free.

@@ -8,10 +8,13 @@ For each case, golden/models/NAME/ gets
                          greedy_ids [20] I64: the continuation of input_ids,
                          logprobs_t1.0 and logprobs_t0.7 [99] F32: of
                          input_ids[1:], softmax over logits / temperature,
-                         grad_norm/TENSOR [] F32: L2 norm of the gradient of
-                         -mean(logprobs_t1.0) for each tensor of the checkpoint
+                         of the gradient g of -mean(logprobs_t1.0), for each
+                         tensor of the checkpoint, row by row:
+                         grad_norm/TENSOR [] F32: its L2 norm
+                         grad_probe/TENSOR [] F32: sum_i g_i cos(i)
 """
 
+import itertools
 import json
 import pathlib
 import shutil
@@ -19,8 +22,12 @@ import shutil
 import torch
 import transformers
 from safetensors.torch import save_file
-from transformers import (LlamaConfig, LlamaForCausalLM, Qwen2Config,
-                          Qwen2ForCausalLM, Qwen3Config, Qwen3ForCausalLM)
+from transformers import (DeepseekV2Config, DeepseekV2ForCausalLM,
+                          DeepseekV3Config, DeepseekV3ForCausalLM, LlamaConfig,
+                          LlamaForCausalLM, MistralConfig, MistralForCausalLM,
+                          Qwen2Config, Qwen2ForCausalLM, Qwen3Config,
+                          Qwen3ForCausalLM, Qwen3MoeConfig,
+                          Qwen3MoeForCausalLM)
 
 OUT = pathlib.Path(__file__).parent / "golden" / "models"
 
@@ -53,6 +60,47 @@ def qwen3(rope_parameters):
         rope_parameters=rope_parameters)
 
 
+def mistral():
+    return MistralForCausalLM, MistralConfig(
+        **COMMON, head_dim=24, rms_norm_eps=1e-5, sliding_window=None,
+        tie_word_embeddings=False, rope_parameters=rope("default", 1e6))
+
+
+def qwen3moe(dense_layers):
+    return Qwen3MoeForCausalLM, Qwen3MoeConfig(
+        **COMMON, head_dim=32, rms_norm_eps=1e-6, tie_word_embeddings=False,
+        num_experts=8, num_experts_per_tok=2, moe_intermediate_size=48,
+        norm_topk_prob=True, decoder_sparse_step=1,
+        mlp_only_layers=dense_layers, rope_parameters=rope("default", 1e6))
+
+
+def yarn(mscale):
+    return rope("yarn", 1e4, factor=40.0, beta_fast=32.0, beta_slow=1.0,
+                mscale=mscale, mscale_all_dim=mscale,
+                original_max_position_embeddings=64)
+
+
+# A value's size differs from a key's: swapped halves are seen.
+MLA = {**COMMON, "num_hidden_layers": 3, "num_key_value_heads": 4,
+       "kv_lora_rank": 32, "qk_nope_head_dim": 16, "qk_rope_head_dim": 8,
+       "v_head_dim": 24, "first_k_dense_replace": 1, "n_routed_experts": 8,
+       "num_experts_per_tok": 3, "moe_intermediate_size": 48,
+       "rms_norm_eps": 1e-6, "tie_word_embeddings": False}
+
+
+def deepseek2(rope_parameters, **more):
+    return DeepseekV2ForCausalLM, DeepseekV2Config(
+        **MLA, n_shared_experts=2, norm_topk_prob=False,
+        rope_parameters=rope_parameters, **more)
+
+
+def deepseek3(rope_parameters, **more):
+    return DeepseekV3ForCausalLM, DeepseekV3Config(
+        **MLA, n_shared_experts=1, norm_topk_prob=True, n_group=4,
+        topk_group=2, routed_scaling_factor=2.5,
+        rope_parameters=rope_parameters, **more)
+
+
 # Original context lengths are far below the 100 tokens, so that every branch
 # of the scalings is taken.
 CASES = {
@@ -67,6 +115,18 @@ CASES = {
     "qwen2_yarn": qwen2(rope("yarn", 1e6, factor=4.0,
                              original_max_position_embeddings=64), tied=False),
     "qwen3": qwen3(rope("default", 1e6)),
+    "mistral": mistral(),
+    "qwen3moe": qwen3moe(dense_layers=[0]),
+    "qwen3moe_all": qwen3moe(dense_layers=[]),
+    "deepseek2lite": deepseek2(yarn(0.707), q_lora_rank=None,
+                               topk_method="greedy", n_group=1, topk_group=1,
+                               routed_scaling_factor=1.0),
+    "deepseek2": deepseek2(yarn(1.0), q_lora_rank=40, n_group=4, topk_group=2,
+                           topk_method="group_limited_greedy",
+                           routed_scaling_factor=16.0),
+    "deepseek3": deepseek3(yarn(1.0), q_lora_rank=40),
+    "deepseek3_plain": deepseek3(rope("default", 1e4), q_lora_rank=None,
+                                 attention_bias=True),
 }
 
 
@@ -79,11 +139,18 @@ def randomize(model):
                 parameter.copy_(1 + noise)
             elif name.endswith("bias"):
                 parameter.copy_(noise)
+        for name, buffer in model.named_buffers():
+            if name.endswith("e_score_correction_bias"):
+                buffer.copy_(0.1 * torch.randn_like(buffer))
         if model.config.tie_word_embeddings:
             # Else the head repeats the token that was read, whatever the
             # layers say.
             model.model.embed_tokens.weight.mul_(0.1)
             model.model.norm.weight.mul_(10)
+
+
+class TooClose(Exception):
+    """Rounding could decide between the two best tokens."""
 
 
 def greedy(model, ids, count):
@@ -92,9 +159,26 @@ def greedy(model, ids, count):
     for _ in range(count):
         logits = model(sequence[None], use_cache=False).logits[0, -1]
         best, second = logits.topk(2).values
-        assert best - second > 1e-3, "too close: rounding could decide"
+        if best - second <= 1e-3:
+            raise TooClose
         sequence = torch.cat([sequence, logits.argmax()[None]])
     return sequence[len(ids):]
+
+
+def gradients(model):
+    """By the names of the file, where each expert has tensors of its own."""
+    for name, parameter in model.named_parameters():
+        if ".experts." not in name:
+            yield name, parameter.grad
+            continue
+        layer, kind = name.rsplit(".", 1)
+        for expert, grad in enumerate(parameter.grad):
+            if kind == "gate_up_proj":
+                gate, up = grad.chunk(2)
+                yield f"{layer}.{expert}.gate_proj.weight", gate
+                yield f"{layer}.{expert}.up_proj.weight", up
+            else:
+                yield f"{layer}.{expert}.down_proj.weight", grad
 
 
 def reference(model):
@@ -111,10 +195,24 @@ def reference(model):
                   "logprobs_t1.0": logprobs(1.0),
                   "logprobs_t0.7": logprobs(0.7),
                   "greedy_ids": greedy(model, ids, 20)}
-    for name, parameter in model.named_parameters():
-        values[f"grad_norm/{name}"] = parameter.grad.norm()
+    for name, grad in gradients(model):
+        values[f"grad_norm/{name}"] = grad.norm()
+        flat = grad.double().flatten()
+        values[f"grad_probe/{name}"] = (
+            flat * torch.arange(len(flat)).double().cos()).sum().float()
     return {name: value.detach().contiguous()
             for name, value in values.items()}
+
+
+def model_and_reference(architecture, config):
+    for seed in itertools.count():
+        torch.manual_seed(seed)
+        model = architecture(config).float().eval()
+        randomize(model)
+        try:
+            return model, reference(model)
+        except TooClose:
+            pass
 
 
 def older_spelling(config):
@@ -137,9 +235,7 @@ def main():
     made_by = {"made_by": f"torch {torch.__version__}, "
                           f"transformers {transformers.__version__}"}
     for name, (architecture, config) in CASES.items():
-        torch.manual_seed(0)
-        model = architecture(config).float().eval()
-        randomize(model)
+        model, values = model_and_reference(architecture, config)
         folder = OUT / name
         shutil.rmtree(folder, ignore_errors=True)
         model.save_pretrained(folder)
@@ -147,7 +243,7 @@ def main():
         written = json.loads((folder / "config.json").read_text())
         (folder / "config_v4.json").write_text(
             json.dumps(older_spelling(written), indent=2) + "\n")
-        save_file(reference(model), folder / "reference.safetensors", made_by)
+        save_file(values, folder / "reference.safetensors", made_by)
         sizes = {f.name: f.stat().st_size for f in sorted(folder.iterdir())}
         print(name, sum(p.numel() for p in model.parameters()), sizes)
 
