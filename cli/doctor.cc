@@ -4,6 +4,7 @@
 #include <dlfcn.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -271,6 +272,35 @@ void ReportTokenizer(const std::string& folder, const PolicyFiles& files,
   Line("tokenizer", absl::StrCat((*tokenizer)->num_ids(), " ids"));
 }
 
+// Bytes of the cache against those that keys and values of all heads, or of
+// groups of them, would take.
+std::string CacheText(const ModelConfig& m) {
+  constexpr int64_t kBytes = 2;
+  constexpr int64_t kUsualKeyHeads = 8;
+  const int64_t bytes = m.KvBytesPerToken(kBytes);
+  // A key without its rotated part, which latent attention adds, and a value.
+  const int64_t key = m.has_mla() ? m.mla.qk_nope_head_dim : m.head_dim;
+  const int64_t head = m.num_layers * (key + m.v_dim()) * kBytes;
+  const auto share = [&](int64_t key_heads) {
+    return absl::StrFormat("%.2f %% of the %d of ",
+                           100.0 * static_cast<double>(bytes) /
+                               static_cast<double>(key_heads * head),
+                           key_heads * head);
+  };
+  std::string text =
+      absl::StrCat(bytes, " bytes a token as bfloat16: ", share(m.num_heads),
+                   "plain multi-head attention");
+  if (m.has_mla()) {
+    absl::StrAppend(&text, ", ", share(kUsualKeyHeads),
+                    "grouped-query attention with ", kUsualKeyHeads,
+                    " key heads");
+  } else if (m.num_kv_heads < m.num_heads) {
+    absl::StrAppend(&text, ", by grouped-query attention with ", m.num_kv_heads,
+                    " key heads");
+  }
+  return text;
+}
+
 absl::Status ReportModel(const std::string& path) {
   PONDER_ASSIGN_OR_RETURN(const std::string folder, FindPolicyFolder(path));
   PONDER_ASSIGN_OR_RETURN(const PolicyFiles files, ReadPolicyFiles(folder));
@@ -282,13 +312,31 @@ absl::Status ReportModel(const std::string& path) {
                        m.model_type, m.num_layers, m.hidden_size,
                        m.intermediate_size, m.vocab_size,
                        m.tie_word_embeddings ? ", tied embeddings" : ""));
-  Line("attention",
-       absl::StrFormat("%d heads of %d, %d of them with keys and values; "
-                       "rope %s, up to %d tokens",
-                       m.num_heads, m.head_dim, m.num_kv_heads, m.rope.type,
-                       m.max_position_embeddings));
+  const std::string reach = absl::StrFormat(
+      "rope %s, up to %d tokens", m.rope.type, m.max_position_embeddings);
+  if (m.has_mla()) {
+    Line("attention",
+         absl::StrFormat(
+             "multi-head latent: %d heads, latent of %d, rotated key of %d; %s",
+             m.num_heads, m.mla.kv_lora_rank, m.mla.qk_rope_head_dim, reach));
+  } else {
+    Line("attention",
+         absl::StrFormat("%d heads of %d, %d of them with keys and values; %s",
+                         m.num_heads, m.head_dim, m.num_kv_heads, reach));
+  }
+  if (m.has_experts()) {
+    Line("experts",
+         absl::StrFormat("%d of %d, %d for a token, and %d for all, in %d of "
+                         "%d layers",
+                         m.moe.num_experts, m.moe.intermediate_size,
+                         m.moe.experts_per_token, m.moe.num_shared_experts,
+                         std::ranges::count(m.moe.layers, true), m.num_layers));
+  }
   const int64_t n = m.NumParameters();
-  Line("parameters", absl::StrCat(n));
+  Line("parameters", m.has_experts()
+                         ? absl::StrCat(n, ", of which ",
+                                        m.NumActiveParameters(), " for a token")
+                         : absl::StrCat(n));
   ReportWeights(folder, m, &missing);
   ReportTokenizer(folder, files, &missing);
   if (m.eos_token_ids.empty()) {
@@ -301,15 +349,7 @@ absl::Status ReportModel(const std::string& path) {
                                 "`ponder train --dry-run` plans a run"));
   Line("sampling", absl::StrCat(Size(4 * n), " for the weights as float32, ",
                                 Size(2 * n), " as bfloat16"));
-  Line("KV cache",
-       absl::StrFormat(
-           "%d bytes a token as bfloat16: %.1f %% of plain multi-head "
-           "attention's %d (%d key heads for %d query heads)",
-           m.KvBytesPerToken(2),
-           100.0 * static_cast<double>(m.num_kv_heads) /
-               static_cast<double>(m.num_heads),
-           m.KvBytesPerToken(2) / m.num_kv_heads * m.num_heads, m.num_kv_heads,
-           m.num_heads));
+  Line("KV cache", CacheText(m));
   if (missing.empty()) return absl::OkStatus();
   return absl::FailedPreconditionError(absl::StrJoin(missing, "\n"));
 }

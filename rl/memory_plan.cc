@@ -82,6 +82,29 @@ int64_t MaxSequences(const RunConfig& config) {
   return std::clamp<int64_t>(sequences, 1, config.rollout().slots());
 }
 
+// What the backward pass of the largest layer wants of one token: inputs of
+// norms and products, rotated queries and keys, values, the attention's result,
+// and of the network, or of each expert that the token passes, gate, up and
+// their product.
+int64_t LayerElements(const ModelConfig& m) {
+  const int64_t key_heads = m.has_mla() ? m.num_heads : m.num_kv_heads;
+  int64_t attention = m.num_heads * (m.qk_dim() + m.v_dim()) +
+                      key_heads * (m.qk_dim() + m.v_dim());
+  if (m.has_mla()) {
+    // Both latents, before and after their norms.
+    attention += 2 * (m.mla.q_lora_rank + m.cache_key_dim());
+  }
+  int64_t network = 3 * m.intermediate_size;
+  if (m.has_experts()) {
+    const int64_t passed = m.moe.experts_per_token + m.moe.num_shared_experts;
+    // The router's scores, and each expert's input and output in float32.
+    network = std::max(
+        network, 3 * passed * m.moe.intermediate_size + 2 * m.moe.num_experts +
+                     3 * m.moe.experts_per_token * m.hidden_size);
+  }
+  return 4 * m.hidden_size + attention + network;
+}
+
 ProcessPlan PlanTrainer(const RunConfig& config, const ModelConfig& m) {
   const int64_t e = ElementBytes(config);
   const int64_t p = m.NumParameters();
@@ -101,14 +124,7 @@ ProcessPlan PlanTrainer(const RunConfig& config, const ModelConfig& m) {
     plan.Add("reference policy", e * p);
   }
   const int64_t tokens = MicroBatchTokens(config);
-  const int64_t q = m.num_heads * m.head_dim;
-  const int64_t kv = m.num_kv_heads * m.head_dim;
-  // What the backward pass of one layer wants: inputs of norms and products,
-  // rotated queries and keys, values, the attention's result, gate, up and
-  // their product.
-  const int64_t layer =
-      tokens * (4 * m.hidden_size + 2 * q + 2 * kv + 3 * m.intermediate_size) *
-      e;
+  const int64_t layer = tokens * LayerElements(m) * e;
   if (config.learner().activation_checkpointing()) {
     // Inputs of all layers; one layer is there whole, with gradients.
     plan.Add("activations, checkpointed",
