@@ -25,7 +25,14 @@ NAMES = {
     "attn_v": "self_attn.v_proj", "attn_output": "self_attn.o_proj",
     "attn_q_norm": "self_attn.q_norm", "attn_k_norm": "self_attn.k_norm",
     "ffn_gate": "mlp.gate_proj", "ffn_up": "mlp.up_proj",
-    "ffn_down": "mlp.down_proj",
+    "ffn_down": "mlp.down_proj", "ffn_gate_inp": "mlp.gate",
+    "ffn_gate_shexp": "mlp.shared_experts.gate_proj",
+    "ffn_up_shexp": "mlp.shared_experts.up_proj",
+    "ffn_down_shexp": "mlp.shared_experts.down_proj",
+    "attn_q_a": "self_attn.q_a_proj", "attn_q_b": "self_attn.q_b_proj",
+    "attn_q_a_norm": "self_attn.q_a_layernorm",
+    "attn_kv_a_mqa": "self_attn.kv_a_proj_with_mqa",
+    "attn_kv_a_norm": "self_attn.kv_a_layernorm",
 }
 
 
@@ -38,6 +45,39 @@ def source_name(name):
         return "lm_head.weight"
     _, layer, part, kind = name.split(".")
     return f"model.layers.{layer}.{NAMES[part]}.{kind}"
+
+
+def source(weights, config, name, used):
+    """The tensor of the folder, in the shape that llama.cpp wants."""
+    def take(key):
+        used.add(key)
+        return weights[key]
+
+    if not name.startswith("blk."):
+        return take(source_name(name))
+    _, layer, part, _ = name.split(".")
+    prefix = f"model.layers.{layer}."
+    if part == "exp_probs_b":
+        return take(prefix + "mlp.gate.e_score_correction_bias")
+    if part in ("attn_k_b", "attn_v_b"):
+        heads, keys = config["num_attention_heads"], config["qk_nope_head_dim"]
+        up = take(prefix + "self_attn.kv_b_proj.weight").reshape(
+            heads, -1, config["kv_lora_rank"])
+        return (up[:, :keys].swapaxes(1, 2) if part == "attn_k_b" else
+                up[:, keys:])
+    if part.endswith("_exps"):
+        kind = part.removeprefix("ffn_").removesuffix("_exps")
+        names = [n for n in weights if n.startswith(prefix + "mlp.experts.") and
+                 n.endswith(f".{kind}_proj.weight")]
+        names.sort(key=lambda n: int(n.split(".")[5]))
+        return np.stack([take(n) for n in names])
+    want = take(source_name(name))
+    if config["model_type"] in ("llama", "mistral"):
+        if part == "attn_q":
+            return permuted(want, config["num_attention_heads"])
+        if part == "attn_k":
+            return permuted(want, config["num_key_value_heads"])
+    return want
 
 
 def permuted(weight, heads):
@@ -55,16 +95,13 @@ def main():
                 weights[name] = tensors.get_tensor(name).astype(np.float32)
     reader = gguf.GGUFReader(sys.argv[2])
     seen = 0
+    used = set()
     worst = {}
     for tensor in reader.tensors:
         if tensor.name == "rope_freqs.weight":
             continue
-        want = weights[source_name(tensor.name)]
-        part = tensor.name.split(".")[2] if tensor.name.startswith("blk.") else ""
-        if config["model_type"] == "llama" and part in ("attn_q", "attn_k"):
-            heads = config["num_attention_heads" if part == "attn_q" else
-                           "num_key_value_heads"]
-            want = permuted(want, heads)
+        want = np.ascontiguousarray(
+            source(weights, config, tensor.name, used))
         kind = tensor.tensor_type
         got = quants.dequantize(tensor.data, kind).reshape(want.shape)
         if kind not in (Type.Q4_K, Type.Q6_K):
@@ -80,9 +117,9 @@ def main():
             assert error < bound, (tensor.name, error, bound)
             worst[kind.name] = max(worst.get(kind.name, 0), float(error))
         seen += 1
-    expected = len([n for n in weights if not (
-        config.get("tie_word_embeddings") and n == "lm_head.weight")])
-    assert seen == expected, (seen, expected)
+    left = [n for n in weights if n not in used and not (
+        config.get("tie_word_embeddings") and n == "lm_head.weight")]
+    assert not left, left
 
     tokenizer = json.loads((folder / "tokenizer.json").read_text())
     tokens = reader.fields["tokenizer.ggml.tokens"].contents()
