@@ -5,6 +5,7 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
+#include <limits>
 
 #include "base/check.h"
 
@@ -79,11 +80,25 @@ struct Line {
   float low = 0;
 };
 
+// Weighted squared error of x rounded to a line.
+float LineError(const float* x, const float* weights, const Line& line) {
+  const float inverse = line.scale > 0 ? 1 / line.scale : 0;
+  float error = 0;
+  for (int k = 0; k < kSmallBlock; ++k) {
+    const int q = std::clamp(Nearest(inverse * (x[k] - line.low)), 0, 15);
+    const float difference =
+        line.scale * static_cast<float>(q) + line.low - x[k];
+    error += weights[k] * difference * difference;
+  }
+  return error;
+}
+
 // The least weighted squared error over 21 ways to round, each with the best
-// line through what was rounded.
+// line through what was rounded, and again through what is rounded to that.
 Line FitLine(const float* x, const float* weights) {
   constexpr int kLevels = 15;
   constexpr int kTries = 20;
+  constexpr int kRounds = 3;
   float smallest = x[0];
   float largest = x[0];
   float sum_w = 0;
@@ -97,44 +112,35 @@ Line FitLine(const float* x, const float* weights) {
   // Minima are subtracted, so they must not be above zero.
   smallest = std::min(smallest, 0.0f);
   if (largest == smallest) return {0, smallest};
-  const auto error_of = [&](const Line& line, float inverse, float low) {
-    float error = 0;
-    for (int k = 0; k < kSmallBlock; ++k) {
-      const int q = std::clamp(Nearest(inverse * (x[k] - low)), 0, kLevels);
-      const float difference =
-          line.scale * static_cast<float>(q) + line.low - x[k];
-      error += weights[k] * difference * difference;
-    }
-    return error;
-  };
   Line best{(largest - smallest) / kLevels, smallest};
-  float best_error = error_of(best, 1 / best.scale, smallest);
+  float best_error = LineError(x, weights, best);
   for (int attempt = 0; attempt <= kTries; ++attempt) {
-    const float inverse =
-        (-1.0f + 0.1f * static_cast<float>(attempt) + kLevels) /
-        (largest - smallest);
-    float sum_l = 0;
-    float sum_l2 = 0;
-    float sum_xl = 0;
-    for (int k = 0; k < kSmallBlock; ++k) {
-      const auto q = static_cast<float>(
-          std::clamp(Nearest(inverse * (x[k] - smallest)), 0, kLevels));
-      sum_l += weights[k] * q;
-      sum_l2 += weights[k] * q * q;
-      sum_xl += weights[k] * q * x[k];
-    }
-    const float determinant = sum_w * sum_l2 - sum_l * sum_l;
-    if (determinant <= 0) continue;
-    Line line{(sum_w * sum_xl - sum_wx * sum_l) / determinant,
+    Line line{(largest - smallest) /
+                  (-1.0f + 0.1f * static_cast<float>(attempt) + kLevels),
+              smallest};
+    for (int round = 0; round < kRounds; ++round) {
+      const float inverse = 1 / line.scale;
+      float sum_l = 0;
+      float sum_l2 = 0;
+      float sum_xl = 0;
+      for (int k = 0; k < kSmallBlock; ++k) {
+        const auto q = static_cast<float>(
+            std::clamp(Nearest(inverse * (x[k] - line.low)), 0, kLevels));
+        sum_l += weights[k] * q;
+        sum_l2 += weights[k] * q * q;
+        sum_xl += weights[k] * q * x[k];
+      }
+      const float determinant = sum_w * sum_l2 - sum_l * sum_l;
+      if (determinant <= 0) break;
+      line = {(sum_w * sum_xl - sum_wx * sum_l) / determinant,
               (sum_l2 * sum_wx - sum_l * sum_xl) / determinant};
-    if (line.low > 0) {
-      line.low = 0;
-      line.scale = sum_xl / sum_l2;
-    }
-    const float error = error_of(line, inverse, smallest);
-    if (error < best_error) {
-      best_error = error;
-      best = line;
+      if (line.low > 0) line = {sum_xl / sum_l2, 0};
+      if (line.scale <= 0) break;
+      const float error = LineError(x, weights, line);
+      if (error < best_error) {
+        best_error = error;
+        best = line;
+      }
     }
   }
   return best;
@@ -143,6 +149,7 @@ Line FitLine(const float* x, const float* weights) {
 void AppendQ4_K(const float* x, std::string* out) {
   constexpr int kParts = kLargeBlock / kSmallBlock;
   std::array<Line, kParts> lines;
+  float weights[kLargeBlock];
   float largest_scale = 0;
   float largest_low = 0;
   for (int part = 0; part < kParts; ++part) {
@@ -150,11 +157,10 @@ void AppendQ4_K(const float* x, std::string* out) {
     float squares = 0;
     for (int k = 0; k < kSmallBlock; ++k) squares += numbers[k] * numbers[k];
     const float typical = std::sqrt(squares / kSmallBlock);
-    float weights[kSmallBlock];
     for (int k = 0; k < kSmallBlock; ++k) {
-      weights[k] = typical + std::abs(numbers[k]);
+      weights[part * kSmallBlock + k] = typical + std::abs(numbers[k]);
     }
-    lines[part] = FitLine(numbers, weights);
+    lines[part] = FitLine(numbers, weights + part * kSmallBlock);
     largest_scale = std::max(largest_scale, lines[part].scale);
     largest_low = std::max(largest_low, -lines[part].low);
   }
@@ -166,11 +172,24 @@ void AppendQ4_K(const float* x, std::string* out) {
   uint8_t lows[kParts];
   for (int part = 0; part < kParts; ++part) {
     const auto six_bits = [](float value, float unit) {
-      return static_cast<uint8_t>(
-          unit > 0 ? std::clamp(Nearest(value / unit), 0, 63) : 0);
+      return unit > 0 ? std::clamp(Nearest(value / unit), 0, 63) : 0;
     };
-    scales[part] = six_bits(lines[part].scale, largest_scale / 63.0f);
-    lows[part] = six_bits(-lines[part].low, largest_low / 63.0f);
+    // Rounding the one may be made up for by the other.
+    const int scale = six_bits(lines[part].scale, d);
+    const int low = six_bits(-lines[part].low, m);
+    float best_error = std::numeric_limits<float>::infinity();
+    for (int s = std::max(scale - 1, 0); s <= std::min(scale + 1, 63); ++s) {
+      for (int l = std::max(low - 1, 0); l <= std::min(low + 1, 63); ++l) {
+        const float error =
+            LineError(x + part * kSmallBlock, weights + part * kSmallBlock,
+                      {d * static_cast<float>(s), -m * static_cast<float>(l)});
+        if (error < best_error) {
+          best_error = error;
+          scales[part] = static_cast<uint8_t>(s);
+          lows[part] = static_cast<uint8_t>(l);
+        }
+      }
+    }
   }
   uint8_t packed[12];
   for (int k = 0; k < 4; ++k) {
@@ -263,14 +282,27 @@ void AppendQ6_K(const float* x, std::string* out) {
   int8_t whole[kParts];
   uint8_t quants[kLargeBlock];
   for (int part = 0; part < kParts; ++part) {
-    whole[part] = static_cast<int8_t>(
-        d != 0 ? std::clamp(Nearest(scales[part] / d), -128, 127) : 0);
-    const float scale = d * static_cast<float>(whole[part]);
-    for (int k = 0; k < kQ6Part; ++k) {
-      const float number = x[part * kQ6Part + k];
-      const int q =
-          scale != 0 ? std::clamp(Nearest(number / scale), -32, 31) : 0;
-      quants[part * kQ6Part + k] = static_cast<uint8_t>(q + 32);
+    const float* const numbers = x + part * kQ6Part;
+    const int nearest =
+        d != 0 ? std::clamp(Nearest(scales[part] / d), -128, 127) : 0;
+    float best_error = std::numeric_limits<float>::infinity();
+    for (int w = std::max(nearest - 1, -128); w <= std::min(nearest + 1, 127);
+         ++w) {
+      const float scale = d * static_cast<float>(w);
+      uint8_t rounded[kQ6Part];
+      float error = 0;
+      for (int k = 0; k < kQ6Part; ++k) {
+        const int q =
+            scale != 0 ? std::clamp(Nearest(numbers[k] / scale), -32, 31) : 0;
+        rounded[k] = static_cast<uint8_t>(q + 32);
+        const float difference = scale * static_cast<float>(q) - numbers[k];
+        error += numbers[k] * numbers[k] * difference * difference;
+      }
+      if (error < best_error) {
+        best_error = error;
+        whole[part] = static_cast<int8_t>(w);
+        std::memcpy(quants + part * kQ6Part, rounded, sizeof(rounded));
+      }
     }
   }
   uint8_t low[kLargeBlock / 2];

@@ -451,8 +451,11 @@ class Exporter {
     return absl::OkStatus();
   }
 
+  // llama.cpp's own quantiser gives the output more bits, too.
   GgmlType Output() const {
-    return type_.number == 15 ? GgmlType::kQ6_K : type_.matrices;
+    const bool four_bits = type_.matrices == GgmlType::kQ4_0 ||
+                           type_.matrices == GgmlType::kQ4_K;
+    return four_bits ? GgmlType::kQ6_K : type_.matrices;
   }
 
   absl::StatusOr<const TensorInfo*> Find(const std::string& name) {

@@ -12,7 +12,7 @@
 namespace ponder {
 
 struct GgufSummary {
-  std::string architecture;  // llama, qwen2, qwen3.
+  std::string architecture;  // llama, qwen2, qwen3, qwen3moe, deepseek2.
   int64_t parameters = 0;
   int64_t bytes = 0;  // Of the file.
 };
@@ -21,10 +21,11 @@ struct GgufSummary {
 // tokenizer_config.json and chat_template.jinja of `folder` and writes `path`,
 // which is whole or not there.
 //
-// `type` is f32, f16, bf16, q8_0, q4_0 or q4_k_m. Vectors stay float32. q4_k_m
-// is llama.cpp's mixture: Q6_K for the output, half of the layers' attn_v and
-// ffn_down, Q4_K for the rest. Rows that are no multiple of a type's block are
-// written as Q8_0 (multiples of 32) or F16.
+// `type` is f32, f16, bf16, q8_0, q4_0 or q4_k_m. Vectors stay float32. q4_0
+// and q4_k_m are llama.cpp's mixtures: Q6_K for the output, and in q4_k_m for
+// half of the layers' attn_v and ffn_down; Q4_0 or Q4_K for the rest. Rows that
+// are no multiple of a type's block are written as Q8_0 (multiples of 32) or
+// F16.
 //
 // INVALID_ARGUMENT or UNIMPLEMENTED names what the folder has that GGUF or
 // llama.cpp cannot hold; ALREADY_EXISTS if `path` is there.

@@ -9,6 +9,7 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "base/file.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -142,12 +143,15 @@ class GgufExportTest : public testing::Test {
                {"num_key_value_heads", 1},   {"max_position_embeddings", 16},
                {"rms_norm_eps", 1e-5},       {"hidden_act", "silu"},
                {"tie_word_embeddings", true}};
-    tokenizer_ = {{"model",
-                   {{"type", "BPE"},
-                    {"vocab", {{"a", 0}, {"b", 1}, {"ab", 2}}},
-                    {"merges", {"a b"}}}},
-                  {"added_tokens",
-                   {{{"id", 3}, {"content", "<end>"}, {"special", true}}}}};
+    tokenizer_ = {
+        {"model",
+         {{"type", "BPE"},
+          {"vocab", {{"a", 0}, {"b", 1}, {"ab", 2}}},
+          {"merges", {"a b"}}}},
+        {"pre_tokenizer", {{"type", "ByteLevel"}, {"add_prefix_space", false}}},
+        {"decoder", {{"type", "ByteLevel"}}},
+        {"added_tokens",
+         {{{"id", 3}, {"content", "<end>"}, {"special", true}}}}};
     AddWeight("model.embed_tokens.weight", {4, 32});
     AddWeight("model.norm.weight", {32});
     const std::string layer = "model.layers.0.";
@@ -250,17 +254,88 @@ TEST_F(GgufExportTest, RefusesWhatItCannotHold) {
   ExpectRefused("f16", "take --type bf16 or f32");
   numbers_[0][5] = 0;
   tokenizer_["model"]["type"] = "Unigram";
-  ExpectRefused("f32", "only byte-level BPE");
+  ExpectRefused("f32", "model.type");
   tokenizer_["model"]["type"] = "BPE";
   tokenizer_["model"]["vocab"]["b"] = 9;
   ExpectRefused("f32", "token \"b\" has the id 9");
   tokenizer_["model"]["vocab"]["b"] = 1;
-  tokenizer_["pre_tokenizer"] = {{"type", "Split"},
-                                 {"pattern", {{"Regex", "[0-9]"}}}};
+  const Json rule = tokenizer_["pre_tokenizer"];
+  tokenizer_["pre_tokenizer"] = {{"type", "Sequence"},
+                                 {"pretokenizers",
+                                  {{{"type", "Split"},
+                                    {"pattern", {{"Regex", "[0-9]"}}},
+                                    {"behavior", "Isolated"},
+                                    {"invert", false}},
+                                   {{"type", "ByteLevel"},
+                                    {"add_prefix_space", false},
+                                    {"use_regex", false}}}}};
   ExpectRefused("f32", "rule to split text ([0-9])");
-  tokenizer_.erase("pre_tokenizer");
+  tokenizer_["pre_tokenizer"] = rule;
+  tokenizer_["pre_tokenizer"]["add_prefix_space"] = true;
+  ExpectRefused("f32", "a space before the text");
+  tokenizer_["pre_tokenizer"]["add_prefix_space"] = false;
+  tokenizer_["pre_tokenizer"]["use_regex"] = false;
+  ExpectRefused("f32", "rule to split text (none)");
+  tokenizer_["pre_tokenizer"] = rule;
+  tokenizer_["added_tokens"][0]["lstrip"] = true;
+  ExpectRefused("f32", "token \"<end>\" looks at the text around it");
+  tokenizer_["added_tokens"][0]["lstrip"] = false;
   weights_.erase(weights_.begin() + 1);
   ExpectRefused("f32", "model.norm.weight is missing");
+}
+
+// A tokenizer of SentencePiece's: bytes, a, b, c and `tokens` beyond them.
+Json SentencePieceTokenizer(std::vector<std::string> tokens, Json merges) {
+  Json vocab = {{"\u2581", 256}, {"a", 257}, {"b", 258}, {"c", 259}};
+  for (int byte = 0; byte < 256; ++byte) {
+    vocab[absl::StrFormat("<0x%02X>", byte)] = byte;
+  }
+  for (const std::string& token : tokens) vocab[token] = vocab.size();
+  return {{"model",
+           {{"type", "BPE"},
+            {"byte_fallback", true},
+            {"vocab", vocab},
+            {"merges", merges}}},
+          {"normalizer", nullptr},
+          {"pre_tokenizer",
+           {{"type", "Metaspace"},
+            {"replacement", "\u2581"},
+            {"prepend_scheme", "first"},
+            {"split", false}}},
+          {"decoder",
+           {{"type", "Sequence"},
+            {"decoders",
+             {{{"type", "Replace"},
+               {"pattern", {{"String", "\u2581"}}},
+               {"content", " "}},
+              {{"type", "ByteFallback"}},
+              {{"type", "Fuse"}}}}}}};
+}
+
+// What such a file says is compared with llama.cpp's ids by
+// tests/parity/check_llama_cpp.py.
+TEST_F(GgufExportTest, RanksOfMergesBecomeScoresOfTokens) {
+  config_["vocab_size"] = 264;
+  numbers_[0].assign(264 * 32, 0.5f);
+  weights_[0].shape = {264, 32};
+  weights_[0].bytes = reinterpret_cast<const char*>(numbers_[0].data());
+  weights_[0].num_bytes = 264 * 32 * 4;
+  tokenizer_ = SentencePieceTokenizer({"ab", "bc", "abc"},
+                                      {"a b", "b c", "ab c", "a bc"});
+  ASSERT_TRUE(Export("f32").ok());
+  EXPECT_THAT(*ReadFile(out_), HasSubstr("tokenizer.ggml.scores"));
+  std::filesystem::remove(out_);
+  tokenizer_ =
+      SentencePieceTokenizer({"ab", "bc", "abc"}, {"a b", "b c", "ab c"});
+  ExpectRefused("f32", "the merge of \"a\" and \"bc\" is not in the list");
+  tokenizer_ = SentencePieceTokenizer({"ab", "bc", "abc"},
+                                      {"a b", "ab c", "b c", "a bc"});
+  ExpectRefused("f32", "\"a\" and \"bc\" stands apart");
+  tokenizer_ = SentencePieceTokenizer({"a\u2581"}, {"a \u2581"});
+  ASSERT_TRUE(Export("f32").ok());
+  std::filesystem::remove(out_);
+  tokenizer_["pre_tokenizer"]["split"] = true;
+  ExpectRefused("f32", "spans words");
 }
 
 TEST_F(GgufExportTest, KeepsAFileThatIsThere) {

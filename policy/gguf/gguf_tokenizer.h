@@ -11,9 +11,10 @@
 
 namespace ponder {
 
-// Adds the byte-level BPE tokenizer of `folder`, padded to `vocab_size` tokens,
-// and its chat template. UNIMPLEMENTED names what llama.cpp has no word for: a
-// tokenizer of another kind, an unknown rule to split text.
+// Adds the tokenizer of `folder`, byte-level BPE or SentencePiece's, padded to
+// `vocab_size` tokens, and its chat template. UNIMPLEMENTED names what
+// llama.cpp has no word for: an unknown rule to split text, merges that don't
+// follow from a rank of tokens.
 absl::Status AddGgufTokenizer(const std::string& folder, int64_t vocab_size,
                               GgufWriter* writer);
 

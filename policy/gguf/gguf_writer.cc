@@ -128,14 +128,24 @@ void GgufWriter::Add(absl::string_view key,
   ++num_keys_;
 }
 
-void GgufWriter::Add(absl::string_view key,
-                     const std::vector<int32_t>& values) {
+template <typename T>
+void GgufWriter::AddArray(absl::string_view key, uint32_t type,
+                          const std::vector<T>& values) {
   AppendString(key, &keys_);
   Append(kArray, &keys_);
-  Append(kInt32, &keys_);
+  Append(type, &keys_);
   Append<uint64_t>(values.size(), &keys_);
-  for (const int32_t value : values) Append(value, &keys_);
+  for (const T value : values) Append(value, &keys_);
   ++num_keys_;
+}
+
+void GgufWriter::Add(absl::string_view key,
+                     const std::vector<int32_t>& values) {
+  AddArray(key, kInt32, values);
+}
+
+void GgufWriter::Add(absl::string_view key, const std::vector<float>& values) {
+  AddArray(key, kFloat32, values);
 }
 
 std::string GgufWriter::Header() const {

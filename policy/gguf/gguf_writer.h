@@ -44,6 +44,7 @@ class GgufWriter {
   }
   void Add(absl::string_view key, const std::vector<std::string>& values);
   void Add(absl::string_view key, const std::vector<int32_t>& values);
+  void Add(absl::string_view key, const std::vector<float>& values);
   void AddTensor(GgufTensor tensor) { tensors_.push_back(std::move(tensor)); }
 
   // Bytes of the whole file.
@@ -55,6 +56,9 @@ class GgufWriter {
   absl::Status Write(const std::string& path) const;
 
  private:
+  template <typename T>
+  void AddArray(absl::string_view key, uint32_t type,
+                const std::vector<T>& values);
   std::string Header() const;
 
   std::string keys_;  // Encoded.

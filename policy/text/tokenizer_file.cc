@@ -16,10 +16,6 @@ namespace {
 
 using nlohmann::json;
 
-// The expression of GPT-2, which ByteLevel uses if it is told to use one.
-constexpr absl::string_view kGpt2Regex =
-    R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
-
 // Far above any vocabulary; keeps a broken id from asking for a huge table.
 constexpr uint64_t kMaxId = 1 << 24;
 
@@ -265,7 +261,7 @@ absl::Status ParsePreTokenizer(const Field& field, TokenizerFile& file,
       file.pre_tokenizer.push_back(
           {.split_regex = "", .add_prefix_space = true});
     if (use_regex) {
-      file.pre_tokenizer.push_back({.split_regex = std::string(kGpt2Regex)});
+      file.pre_tokenizer.push_back({.split_regex = kGpt2Regex});
     }
     has_byte_level = true;
     return absl::OkStatus();

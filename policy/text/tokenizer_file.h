@@ -19,6 +19,10 @@ namespace ponder {
 // The character that stands for a space in SentencePiece's vocabularies.
 inline constexpr char kMetaspace[] = "\xE2\x96\x81";  // U+2581
 
+// The expression of GPT-2, which ByteLevel uses if it is told to use one.
+inline constexpr char kGpt2Regex[] =
+    R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
+
 struct TokenizerFile {
   // One step of cutting the text into the pieces that BPE then works on.
   struct PreTokenizerStep {
