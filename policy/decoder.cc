@@ -107,51 +107,54 @@ double Decoder::attention_scale() const {
                            : scale;
 }
 
-Tensor Decoder::RunLayer(int64_t index, const Tensor& x,
-                         const Tensor& positions, const AttentionFn& attention,
-                         bool cached) const {
+Tensor Decoder::RunLayer(int64_t index, const Tensor& x, const Pass& pass,
+                         bool again) const {
   const Layer& layer = layers_[index];
   const double eps = config_.rms_norm_eps;
   const AttendFn attend = [&](const Tensor& q, const Tensor& k,
                               const Tensor& v) {
-    return attention(index, q, k, v);
+    return pass.attention(index, q, k, v);
   };
   const Tensor normed =
       RmsNorm(x, layer.weights["input_layernorm.weight"], eps);
   const NamedTensors& w = layer.attention;
   Tensor attended;
   if (!config_.has_mla()) {
-    attended =
-        GroupedQueryAttention(config_, w, normed, positions, rope_, attend);
-  } else if (cached) {
-    attended =
-        AbsorbedLatentAttention(config_, w, normed, positions, rope_, attend);
+    attended = GroupedQueryAttention(config_, w, normed, pass.positions, rope_,
+                                     attend);
+  } else if (pass.cached) {
+    attended = AbsorbedLatentAttention(config_, w, normed, pass.positions,
+                                       rope_, attend);
   } else {
-    attended =
-        ExpandedLatentAttention(config_, w, normed, positions, rope_, attend);
+    attended = ExpandedLatentAttention(config_, w, normed, pass.positions,
+                                       rope_, attend);
   }
   const Tensor h = x + attended;
   const Tensor normed_h =
       RmsNorm(h, layer.weights["post_attention_layernorm.weight"], eps);
-  return h + (layer.experts.has_value()
-                  ? layer.experts->Apply(normed_h)
-                  : FeedForward(layer.feed_forward, normed_h));
+  if (!layer.experts.has_value()) {
+    return h + FeedForward(layer.feed_forward, normed_h);
+  }
+  Routing routing;
+  Tensor y = layer.experts->Apply(normed_h, &routing);
+  if (pass.balance != nullptr) {
+    y = pass.balance->Add(index, routing, pass.cu_seqlens, again, y);
+  }
+  return h + y;
 }
 
-Tensor Decoder::Hidden(const Tensor& ids, const Tensor& positions,
-                       const AttentionFn& attention, bool cached,
-                       bool checkpoint) const {
+Tensor Decoder::Hidden(const Tensor& ids, const Pass& pass) const {
   Tensor x = at::embedding(weights_.at(kEmbedding), ids).to(dtype_);
   for (int64_t i = 0; i < config_.num_layers; ++i) {
-    if (checkpoint && at::GradMode::is_enabled()) {
+    if (pass.checkpoint && at::GradMode::is_enabled()) {
       x = CheckpointFunction::apply(
           x, c10::make_intrusive<Recomputation>(
-                 [this, i, positions, attention](const Tensor& input) {
-                   return RunLayer(i, input, positions, attention,
-                                   /*cached=*/false);
+                 [this, i, pass](const Tensor& input) {
+                   // Its first run is without gradients.
+                   return RunLayer(i, input, pass, at::GradMode::is_enabled());
                  }));
     } else {
-      x = RunLayer(i, x, positions, attention, cached);
+      x = RunLayer(i, x, pass, /*again=*/false);
     }
   }
   return RmsNorm(x, weights_.at(kFinalNorm), config_.rms_norm_eps);
@@ -159,7 +162,7 @@ Tensor Decoder::Hidden(const Tensor& ids, const Tensor& positions,
 
 Tensor Decoder::PackedHidden(const Tensor& ids,
                              const std::vector<int64_t>& cu_seqlens,
-                             bool checkpoint) const {
+                             bool checkpoint, ExpertBalance* balance) const {
   Tensor positions = at::empty({ids.size(0)}, at::kLong);
   int64_t* position = positions.mutable_data_ptr<int64_t>();
   for (size_t s = 0; s + 1 < cu_seqlens.size(); ++s) {
@@ -168,20 +171,26 @@ Tensor Decoder::PackedHidden(const Tensor& ids,
       position[t] = t - cu_seqlens[s];
     }
   }
-  const double scale = attention_scale();
-  return Hidden(
-      ids, positions,
-      [cu_seqlens, scale](int64_t, const Tensor& q, const Tensor& k,
-                          const Tensor& v) {
-        return PackedAttention(q, k, v, cu_seqlens, scale);
-      },
-      /*cached=*/false, checkpoint);
+  Pass pass;
+  pass.positions = positions;
+  pass.attention = [cu_seqlens, scale = attention_scale()](
+                       int64_t, const Tensor& q, const Tensor& k,
+                       const Tensor& v) {
+    return PackedAttention(q, k, v, cu_seqlens, scale);
+  };
+  pass.checkpoint = checkpoint;
+  pass.cu_seqlens = cu_seqlens;
+  pass.balance = balance;
+  return Hidden(ids, pass);
 }
 
 Tensor Decoder::CachedHidden(const Tensor& ids, const Tensor& positions,
                              const AttentionFn& attention) const {
-  return Hidden(ids, positions, attention, /*cached=*/true,
-                /*checkpoint=*/false);
+  Pass pass;
+  pass.positions = positions;
+  pass.attention = attention;
+  pass.cached = true;
+  return Hidden(ids, pass);
 }
 
 Tensor Decoder::Logits(const Tensor& hidden) const {

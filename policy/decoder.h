@@ -13,6 +13,7 @@
 
 #include "ATen/core/Tensor.h"
 #include "absl/status/statusor.h"
+#include "policy/expert_balance.h"
 #include "policy/experts.h"
 #include "policy/model_config.h"
 #include "policy/ops.h"
@@ -40,10 +41,11 @@ class Decoder {
   // Hidden states after the last norm [T, D] of packed sequences: ids [T]
   // int64, first rows of the sequences and T. Positions count from 0 in each.
   // With `checkpoint`, a layer keeps its input only and runs again in the
-  // backward pass.
+  // backward pass. `balance`, if not null, takes in where tokens go.
   at::Tensor PackedHidden(const at::Tensor& ids,
                           const std::vector<int64_t>& cu_seqlens,
-                          bool checkpoint) const;
+                          bool checkpoint,
+                          ExpertBalance* balance = nullptr) const;
 
   // The same where `attention` finds the keys of earlier tokens in a cache, for
   // sampling: keys and values that it is given have the sizes of ModelConfig's
@@ -76,12 +78,21 @@ class Decoder {
     std::optional<Experts> experts;  // Of one with experts.
   };
 
-  at::Tensor Hidden(const at::Tensor& ids, const at::Tensor& positions,
-                    const AttentionFn& attention, bool cached,
-                    bool checkpoint) const;
-  at::Tensor RunLayer(int64_t index, const at::Tensor& x,
-                      const at::Tensor& positions, const AttentionFn& attention,
-                      bool cached) const;
+  // What all layers of a pass are told.
+  struct Pass {
+    at::Tensor positions;
+    AttentionFn attention;
+    bool cached = false;
+    bool checkpoint = false;
+    // Of a packed pass.
+    std::vector<int64_t> cu_seqlens;
+    ExpertBalance* balance = nullptr;
+  };
+
+  at::Tensor Hidden(const at::Tensor& ids, const Pass& pass) const;
+  // `again`: for the backward pass.
+  at::Tensor RunLayer(int64_t index, const at::Tensor& x, const Pass& pass,
+                      bool again) const;
 
   const ModelConfig config_;
   const TensorMap weights_;

@@ -300,6 +300,78 @@ TEST_P(ModelParityTest, GradientsMatchTransformers) {
   }
 }
 
+// The balance loss of two packed sequences, and where their tokens went.
+class BalanceParityTest
+    : public ::testing::TestWithParam<std::tuple<const char*, bool>> {};
+
+TEST_P(BalanceParityTest, LossAndGradientsMatchTransformers) {
+  const auto [model, checkpointing] = GetParam();
+  const std::string folder = std::string("tests/parity/golden/models/") + model;
+  auto checkpoint = LoadCheckpoint(folder, at::kFloat);
+  ASSERT_TRUE(checkpoint.ok()) << checkpoint.status();
+  const ModelConfig& config = checkpoint->config;
+  const auto reference =
+      *SafetensorsFile::Open(folder + "/reference.safetensors");
+  for (auto& [name, w] : checkpoint->weights) {
+    w.set_requires_grad(IsTrainedByGradient(config, name));
+  }
+  const auto decoder = *Decoder::Create(config, checkpoint->weights, at::kFloat,
+                                        config.max_position_embeddings);
+  const auto read = [&](const std::string& name, at::ScalarType type) {
+    const TensorInfo* info = reference->Find(name);
+    EXPECT_NE(info, nullptr) << name;
+    Tensor t = at::empty(info->shape, type);
+    std::memcpy(t.mutable_data_ptr(), info->bytes, info->num_bytes);
+    return t;
+  };
+  ExpertBalance balance(config, 1.0 / 2);
+  const Tensor hidden =
+      decoder->PackedHidden(read("input_ids", at::kLong).view({-1}),
+                            {0, 60, 100}, checkpointing, &balance);
+  torch::autograd::backward({hidden.sum() * 0}, {});
+  EXPECT_NEAR(balance.loss(), read("balance_loss", at::kFloat).item<double>(),
+              1e-5);
+  EXPECT_TRUE(at::equal(balance.tokens(), read("balance_tokens", at::kLong)))
+      << balance.tokens();
+  for (const auto& [name, w] : checkpoint->weights) {
+    if (!w.requires_grad()) continue;
+    const Tensor grad = w.grad().defined() ? w.grad() : at::zeros_like(w);
+    const Tensor probe = at::arange(grad.numel(), at::kDouble).cos();
+    EXPECT_NEAR((grad.to(at::kDouble).flatten() * probe).sum().item<double>(),
+                read("balance_grad_probe/" + name, at::kFloat).item<double>(),
+                1e-4 * grad.norm().item<double>() + 1e-6)
+        << name;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Golden, BalanceParityTest,
+    ::testing::Combine(::testing::Values("qwen3moe", "qwen3moe_all",
+                                         "deepseek2lite", "deepseek2",
+                                         "deepseek3", "deepseek3_plain"),
+                       ::testing::Bool()),
+    [](const auto& param_info) {
+      return absl::StrCat(
+          std::get<0>(param_info.param),
+          std::get<1>(param_info.param) ? "_checkpointing" : "");
+    });
+
+TEST(ExpertBiasTest, MovesByTheRateAgainstTheLoad) {
+  auto checkpoint =
+      LoadCheckpoint("tests/parity/golden/models/deepseek3", at::kFloat);
+  ASSERT_TRUE(checkpoint.ok()) << checkpoint.status();
+  const std::string name = "model.layers.1.mlp.gate.e_score_correction_bias";
+  const Tensor before = checkpoint->weights.at(name).clone();
+  Tensor tokens = at::zeros({3, 8}, at::kLong);
+  tokens[1] = at::tensor({4, 4, 4, 4, 9, 1, 2, 4}, at::kLong);
+  UpdateExpertBias(checkpoint->config, tokens, 0.25, checkpoint->weights);
+  const Tensor moved = checkpoint->weights.at(name) - before;
+  EXPECT_TRUE(at::allclose(
+      moved, at::tensor({0.f, 0.f, 0.f, 0.f, -0.25f, 0.25f, 0.25f, 0.f}), 0,
+      1e-6))
+      << moved;
+}
+
 // Its frequencies depend on the length of the whole sequence, beyond the
 // context that it was trained with.
 TEST(DynamicRopeTest, IsRefusedBeyondTheContext) {

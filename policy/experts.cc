@@ -71,7 +71,7 @@ Experts::Experts(const MoeConfig& config, const TensorMap& weights,
   }
 }
 
-Tensor Experts::Apply(const Tensor& x) const {
+Tensor Experts::Apply(const Tensor& x, Routing* routing_out) const {
   // Weights as they are in a model of this type: a learner's float32 ones route
   // as the sampler's do.
   const Tensor gate = gate_.to(x.scalar_type()).to(at::kFloat);
@@ -94,6 +94,7 @@ Tensor Experts::Apply(const Tensor& x) const {
     sum.index_add_(0, token,
                    y * at::index_select(weights, 0, index).unsqueeze(1));
   }
+  if (routing_out != nullptr) *routing_out = routing;
   Tensor result = sum.to(x.scalar_type());
   if (config_.num_shared_experts > 0) result = result + FeedForward(shared_, x);
   return result;

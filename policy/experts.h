@@ -36,8 +36,9 @@ class Experts {
   // x [T, D], returns [T, D]. Experts that no token goes to cost nothing. The
   // router computes in float32 whatever the type of x, and the sum over a
   // token's experts is taken in float32 in ascending order of the experts, so
-  // a row of the result depends on that row alone.
-  at::Tensor Apply(const at::Tensor& x) const;
+  // a row of the result depends on that row alone. `routing`, if not null,
+  // receives where the tokens went.
+  at::Tensor Apply(const at::Tensor& x, Routing* routing = nullptr) const;
 
  private:
   MoeConfig config_;

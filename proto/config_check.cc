@@ -396,6 +396,10 @@ void CheckRest(const RunConfig& config, Checker& check) {
                 static_cast<double>(learner.micro_batch_tokens()), 1);
   check.AtLeast("learner", "logits_chunk_tokens",
                 static_cast<double>(learner.logits_chunk_tokens()), 1);
+  check.AtLeast("learner", "expert_bias_update_rate",
+                learner.expert_bias_update_rate(), 0);
+  check.AtLeast("learner", "expert_balance_loss_coef",
+                learner.expert_balance_loss_coef(), 0);
   check.AtLeast("eval", "samples", config.eval().samples(), 0);
   check.AtLeast("eval", "problems",
                 static_cast<double>(config.eval().problems()), 0);

@@ -5,6 +5,8 @@
 
 #include "ATen/ops/index_select.h"
 #include "ATen/ops/tensor.h"
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
 #include "base/check.h"
 #include "base/status_macros.h"
 #include "policy/ops.h"
@@ -25,6 +27,20 @@ struct Learner::Packed {
 
 absl::StatusOr<std::unique_ptr<Learner>> Learner::Create(
     const ModelConfig& config, TensorMap weights, const Options& options) {
+  const double bias_rate = options.learner.expert_bias_update_rate();
+  if (bias_rate > 0 && !(config.has_experts() && config.moe.correction_bias)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "learner.expert_bias_update_rate is ", bias_rate, ", but this policy (",
+        config.model_type,
+        ") has no bias that balances experts, as DeepSeek-V3 has; leave it "
+        "out"));
+  }
+  if (options.learner.expert_balance_loss_coef() > 0 && !config.has_experts()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "learner.expert_balance_loss_coef is ",
+        options.learner.expert_balance_loss_coef(), ", but this policy (",
+        config.model_type, ") has no experts; leave it out"));
+  }
   for (auto& [name, weight] : weights) {
     PONDER_CHECK(weight.scalar_type() == at::kFloat);
     weight.set_requires_grad(IsTrainedByGradient(config, name));
@@ -79,20 +95,37 @@ std::vector<Learner::Packed> Learner::Pack(
 }
 
 TokenLogprobs Learner::Logprobs(const Decoder& decoder, const Packed& packed,
-                                double temperature, bool want_entropy) const {
-  const Tensor hidden =
-      decoder.PackedHidden(packed.ids, packed.cu_seqlens,
-                           options_.learner.activation_checkpointing());
+                                double temperature, bool want_entropy,
+                                ExpertBalance* balance) const {
+  const Tensor hidden = decoder.PackedHidden(
+      packed.ids, packed.cu_seqlens,
+      options_.learner.activation_checkpointing(), balance);
   return ChunkedTokenLogprobs(
       at::index_select(hidden, 0, packed.rows), decoder.output_weight(),
       packed.targets, temperature, options_.learner.logits_chunk_tokens(),
       want_entropy);
 }
 
-void Learner::ApplyUpdate(double learning_rate, UpdateStats* stats) {
+std::optional<ExpertBalance> Learner::NewBalance(size_t num_sequences) const {
+  if (!decoder_->config().has_experts()) return std::nullopt;
+  return ExpertBalance(decoder_->config(),
+                       options_.learner.expert_balance_loss_coef() /
+                           static_cast<double>(num_sequences));
+}
+
+void Learner::ApplyUpdate(double learning_rate,
+                          const std::optional<ExpertBalance>& balance,
+                          UpdateStats* stats) {
   stats->learning_rate = learning_rate;
   stats->grad_norm = optimizer_.GradNorm();
   stats->applied = optimizer_.Step(learning_rate, stats->grad_norm);
+  if (!balance.has_value()) return;
+  stats->expert_tokens = balance->tokens();
+  stats->expert_balance_loss = balance->loss();
+  const double rate = options_.learner.expert_bias_update_rate();
+  if (stats->applied && rate > 0) {
+    UpdateExpertBias(decoder_->config(), balance->tokens(), rate, weights());
+  }
 }
 
 UpdateStats Learner::SupervisedUpdate(const std::vector<TrainSequence>& batch,
@@ -106,8 +139,10 @@ UpdateStats Learner::SupervisedUpdate(const std::vector<TrainSequence>& batch,
     count += static_cast<int64_t>(batch[i].targets.size());
   }
   if (count == 0) return stats;
+  std::optional<ExpertBalance> balance = NewBalance(chosen.size());
   for (const Packed& pack : Pack(batch, chosen)) {
-    const TokenLogprobs result = Logprobs(*decoder_, pack, 1.0, true);
+    const TokenLogprobs result =
+        Logprobs(*decoder_, pack, 1.0, true, balance ? &*balance : nullptr);
     const Tensor loss = -result.logprobs.sum() / static_cast<double>(count);
     torch::autograd::backward({loss}, {});
     stats.loss += loss.item<double>();
@@ -115,7 +150,7 @@ UpdateStats Learner::SupervisedUpdate(const std::vector<TrainSequence>& batch,
         result.entropy.sum().item<double>() / static_cast<double>(count);
     stats.tokens += pack.ids.size(0);
   }
-  ApplyUpdate(learning_rate, &stats);
+  ApplyUpdate(learning_rate, balance, &stats);
   return stats;
 }
 
@@ -171,12 +206,15 @@ UpdateStats Learner::PolicyUpdate(const std::vector<TrainSequence>& batch,
   if (!any_gradient) return stats;
 
   const double n = static_cast<double>(counted);
+  std::optional<ExpertBalance> balance = NewBalance(chosen.size());
   for (const Packed& pack : Pack(batch, chosen)) {
-    const TokenLogprobs result = Logprobs(*decoder_, pack, temperature, true);
+    const TokenLogprobs result = Logprobs(*decoder_, pack, temperature, true,
+                                          balance ? &*balance : nullptr);
     Tensor reference;
     if (options.kl_coef != 0) {
       const at::NoGradGuard no_grad;
-      reference = Logprobs(*reference_, pack, temperature, false).logprobs;
+      reference =
+          Logprobs(*reference_, pack, temperature, false, nullptr).logprobs;
     }
     if (mismatch != nullptr) {
       AddMismatch(result.logprobs.detach(), pack.behavior, mismatch);
@@ -194,7 +232,7 @@ UpdateStats Learner::PolicyUpdate(const std::vector<TrainSequence>& batch,
     stats.tokens += pack.ids.size(0);
   }
   if (mismatch != nullptr) FinishMismatch(mismatch);
-  ApplyUpdate(learning_rate, &stats);
+  ApplyUpdate(learning_rate, balance, &stats);
   return stats;
 }
 
@@ -207,7 +245,7 @@ LogprobMismatch Learner::CompareLogprobs(
   }
   LogprobMismatch mismatch;
   for (const Packed& pack : Pack(batch, chosen)) {
-    AddMismatch(Logprobs(*decoder_, pack, temperature, false).logprobs,
+    AddMismatch(Logprobs(*decoder_, pack, temperature, false, nullptr).logprobs,
                 pack.behavior, &mismatch);
   }
   FinishMismatch(&mismatch);

@@ -5,11 +5,13 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "policy/decoder.h"
+#include "policy/expert_balance.h"
 #include "proto/config.pb.h"
 #include "rl/adamw.h"
 #include "rl/policy_loss.h"
@@ -40,6 +42,9 @@ struct UpdateStats {
   double dual_clip_fraction = 0;
   double approx_kl = 0;
   double reference_kl = 0;
+  // Of a mixture of experts; else undefined and 0.
+  at::Tensor expert_tokens;  // [layers, E] int64, as in ExpertBalance.
+  double expert_balance_loss = 0;
 };
 
 // How far the sampler's log-probabilities are from the learner's.
@@ -68,7 +73,8 @@ class Learner {
   };
 
   // `weights` are float32. They are shared and changed in place; gradients are
-  // on as long as the learner lives.
+  // on as long as the learner lives. INVALID_ARGUMENT names an option of
+  // mixtures of experts that this policy cannot follow.
   static absl::StatusOr<std::unique_ptr<Learner>> Create(
       const ModelConfig& config, TensorMap weights, const Options& options);
 
@@ -113,8 +119,14 @@ class Learner {
   std::vector<Packed> Pack(const std::vector<TrainSequence>& batch,
                            const std::vector<int64_t>& chosen) const;
   TokenLogprobs Logprobs(const Decoder& decoder, const Packed& packed,
-                         double temperature, bool want_entropy) const;
-  void ApplyUpdate(double learning_rate, UpdateStats* stats);
+                         double temperature, bool want_entropy,
+                         ExpertBalance* balance) const;
+  // What to collect over an update from so many sequences; none of a dense
+  // policy.
+  std::optional<ExpertBalance> NewBalance(size_t num_sequences) const;
+  void ApplyUpdate(double learning_rate,
+                   const std::optional<ExpertBalance>& balance,
+                   UpdateStats* stats);
 
   const Options options_;
   const std::shared_ptr<const Decoder> decoder_;

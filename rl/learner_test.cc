@@ -9,6 +9,7 @@
 #include "ATen/ATen.h"
 #include "base/philox.h"
 #include "gtest/gtest.h"
+#include "policy/checkpoint.h"
 #include "policy/ops.h"
 #include "rl/packing.h"
 #include "rl/tiny_policy_for_test.h"
@@ -381,6 +382,98 @@ TEST(LearnerTest, NothingToLearnFromIsNoUpdate) {
   EXPECT_FALSE(learner->SupervisedUpdate(batch, 1e-2).applied);
   EXPECT_FALSE(learner->SupervisedUpdate({}, 1e-2).applied);
   EXPECT_EQ(learner->optimizer().step(), 0);
+}
+
+// DeepSeek-V3: sigmoid scores, groups, a bias for the choice.
+absl::StatusOr<std::unique_ptr<Learner>> ExpertLearner(
+    const LearnerConfig& config) {
+  Checkpoint checkpoint =
+      *LoadCheckpoint("tests/parity/golden/models/deepseek3", at::kFloat);
+  Learner::Options options;
+  options.learner = config;
+  options.max_tokens = kMaxTokens;
+  options.optimizer.set_max_grad_norm(0);
+  return Learner::Create(checkpoint.config, std::move(checkpoint.weights),
+                         options);
+}
+
+std::vector<TrainSequence> ExpertBatch() {
+  std::vector<TrainSequence> batch = MakeBatch();
+  for (TrainSequence& sequence : batch) {
+    for (int32_t& id : sequence.ids) id %= 256;
+  }
+  return batch;
+}
+
+TEST(LearnerTest, BalanceOfExpertsDoesNotDependOnTheCut) {
+  std::vector<UpdateStats> stats;
+  std::vector<TensorMap> grads;
+  for (const int64_t tokens : {10000, 45}) {
+    LearnerConfig config = MicroBatches(tokens);
+    config.set_expert_balance_loss_coef(10);
+    config.set_activation_checkpointing(tokens == 45);
+    const auto learner = *ExpertLearner(config);
+    stats.push_back(learner->SupervisedUpdate(ExpertBatch(), 1e-3));
+    grads.push_back(GradsOf(*learner));
+  }
+  EXPECT_GT(stats[0].expert_balance_loss, 10);
+  EXPECT_NEAR(stats[0].expert_balance_loss, stats[1].expert_balance_loss, 1e-3);
+  EXPECT_TRUE(at::equal(stats[0].expert_tokens, stats[1].expert_tokens));
+  // 3 experts for each token in each of the two layers that have some.
+  EXPECT_EQ(stats[0].expert_tokens.sum().item<int64_t>(),
+            stats[0].tokens * 3 * 2);
+  EXPECT_LT(Difference(grads[0], grads[1]), 1e-5);
+}
+
+TEST(LearnerTest, TheBiasOfExpertsFollowsTheLoadIfAsked) {
+  const std::string name = "model.layers.2.mlp.gate.e_score_correction_bias";
+  for (const double rate : {0.0, 0.125}) {
+    LearnerConfig config;
+    config.set_expert_bias_update_rate(rate);
+    const auto learner = *ExpertLearner(config);
+    const Tensor before = learner->weights().at(name).clone();
+    const UpdateStats stats = learner->SupervisedUpdate(ExpertBatch(), 1e-3);
+    const Tensor load = stats.expert_tokens[2].to(at::kDouble);
+    const Tensor want = (load.mean() - load).sign() * rate;
+    const Tensor moved = (learner->weights().at(name) - before).to(at::kDouble);
+    EXPECT_LT((moved - want).abs().max().item<double>(), 1e-6) << rate;
+  }
+}
+
+// The bias alone, with a learning rate of 0, evens the load.
+TEST(LearnerTest, TheBiasOfExpertsEvensTheirLoad) {
+  LearnerConfig config;
+  config.set_expert_bias_update_rate(0.01);
+  const auto learner = *ExpertLearner(config);
+  const auto violation = [](const UpdateStats& stats) {
+    const Tensor load = stats.expert_tokens[1].to(at::kDouble);
+    return (load.max() / load.mean()).item<double>() - 1;
+  };
+  const double first = violation(learner->SupervisedUpdate(ExpertBatch(), 0));
+  double last = first;
+  for (int i = 0; i < 40; ++i) {
+    last = violation(learner->SupervisedUpdate(ExpertBatch(), 0));
+  }
+  EXPECT_GT(first, 0.5);
+  EXPECT_LT(last, first / 2);
+}
+
+TEST(LearnerTest, ADensePolicyHasNoExpertsToBalance) {
+  for (const bool bias : {false, true}) {
+    Learner::Options options;
+    options.max_tokens = kMaxTokens;
+    if (bias) {
+      options.learner.set_expert_bias_update_rate(0.001);
+    } else {
+      options.learner.set_expert_balance_loss_coef(0.001);
+    }
+    const auto learner =
+        Learner::Create(TinyModelConfig(), TinyCheckpoint().weights, options);
+    ASSERT_FALSE(learner.ok());
+    EXPECT_NE(std::string(learner.status().message()).find("leave it out"),
+              std::string::npos)
+        << learner.status();
+  }
 }
 
 TEST(LearnerTest, CopiesDoNotFollowTheWeights) {

@@ -9,6 +9,7 @@
 #include "absl/time/clock.h"
 #include "base/status_macros.h"
 #include "base/stop_signal.h"
+#include "rl/expert_metrics.h"
 #include "rl/stages.h"
 
 namespace ponder {
@@ -97,16 +98,17 @@ absl::Status RunSftStage(Run& run, const SftStage& stage,
     run.state.stage_tokens += stats.tokens;
     const double took = absl::ToDoubleSeconds(absl::Now() - start);
     run.state.stage_seconds += took;
-    PONDER_RETURN_IF_ERROR(run.metrics->Log(
-        run.state.step,
-        {{"train/loss", stats.loss},
-         {"actor/entropy", stats.entropy},
-         {"actor/grad_norm", stats.grad_norm},
-         {"actor/lr", stats.learning_rate},
-         {"timing_s/step", took},
-         {"perf/throughput", static_cast<double>(stats.tokens) / took},
-         {"perf/total_num_tokens", static_cast<double>(stats.tokens)},
-         {"training/global_step", static_cast<double>(run.state.step)}}));
+    Metrics metrics = {
+        {"train/loss", stats.loss},
+        {"actor/entropy", stats.entropy},
+        {"actor/grad_norm", stats.grad_norm},
+        {"actor/lr", stats.learning_rate},
+        {"timing_s/step", took},
+        {"perf/throughput", static_cast<double>(stats.tokens) / took},
+        {"perf/total_num_tokens", static_cast<double>(stats.tokens)},
+        {"training/global_step", static_cast<double>(run.state.step)}};
+    AddExpertMetrics(stats, run.config.learner(), &metrics);
+    PONDER_RETURN_IF_ERROR(run.metrics->Log(run.state.step, metrics));
     run.progress->Update(
         run.state.stage_step,
         absl::StrFormat("loss %.3f  %.0f tokens/s", stats.loss,

@@ -12,6 +12,12 @@ For each case, golden/models/NAME/ gets
                          tensor of the checkpoint, row by row:
                          grad_norm/TENSOR [] F32: its L2 norm
                          grad_probe/TENSOR [] F32: sum_i g_i cos(i)
+                         of models with experts, for the sequences
+                         input_ids[:60] and input_ids[60:] (DeepSeek-V3's
+                         report, eq. 17-20, with alpha = 1):
+                         balance_loss [] F32: the mean of their losses
+                         balance_grad_probe/TENSOR [] F32: of its gradient
+                         balance_tokens [layers, experts] I64: by expert
 """
 
 import itertools
@@ -172,13 +178,68 @@ def gradients(model):
             yield name, parameter.grad
             continue
         layer, kind = name.rsplit(".", 1)
-        for expert, grad in enumerate(parameter.grad):
+        grads = parameter.grad
+        if grads is None:
+            grads = torch.zeros_like(parameter)
+        for expert, grad in enumerate(grads):
             if kind == "gate_up_proj":
                 gate, up = grad.chunk(2)
                 yield f"{layer}.{expert}.gate_proj.weight", gate
                 yield f"{layer}.{expert}.up_proj.weight", up
             else:
                 yield f"{layer}.{expert}.down_proj.weight", grad
+
+
+def probe(grad):
+    flat = grad.double().flatten()
+    return (flat * torch.arange(len(flat)).double().cos()).sum().float()
+
+
+def balance(model, sequences):
+    """The sequence-wise balance loss, from what goes into the experts."""
+    config = model.config
+    scored = torch.sigmoid if config.model_type == "deepseek_v3" else (
+        lambda logits: logits.softmax(-1))
+    inputs, hooks = {}, []
+    counts = []
+    for layer in model.model.layers:
+        if not hasattr(layer.mlp, "gate"):
+            counts.append(None)
+            continue
+        counts.append(0)
+        for name in ("gate", "experts"):
+            hooks.append(getattr(layer.mlp, name).register_forward_pre_hook(
+                lambda module, args, key=(len(counts) - 1, name):
+                inputs.__setitem__(key, args)))
+    total = 0
+    for ids in sequences:
+        model(ids[None], use_cache=False)
+        for index, layer in enumerate(model.model.layers):
+            if counts[index] is None:
+                continue
+            x = inputs[index, "gate"][0].reshape(len(ids), -1)
+            chosen = inputs[index, "experts"][1]
+            scores = scored(x @ layer.mlp.gate.weight.T)
+            experts, k = scores.shape[1], chosen.shape[1]
+            tokens = torch.bincount(chosen.flatten(), minlength=experts)
+            f = experts / (k * len(ids)) * tokens
+            p = (scores / scores.sum(-1, keepdim=True)).mean(0)
+            total = total + (f * p).sum() / len(sequences)
+            counts[index] = counts[index] + tokens
+    for hook in hooks:
+        hook.remove()
+    if not hooks:
+        return {}
+    model.zero_grad()
+    total.backward()
+    values = {"balance_loss": total,
+              "balance_tokens": torch.stack([
+                  torch.zeros(experts, dtype=torch.long) if c is None else c
+                  for c in counts])}
+    for name, grad in gradients(model):
+        values[f"balance_grad_probe/{name}"] = (
+            torch.tensor(0.0) if grad is None else probe(grad))
+    return values
 
 
 def reference(model):
@@ -197,9 +258,8 @@ def reference(model):
                   "greedy_ids": greedy(model, ids, 20)}
     for name, grad in gradients(model):
         values[f"grad_norm/{name}"] = grad.norm()
-        flat = grad.double().flatten()
-        values[f"grad_probe/{name}"] = (
-            flat * torch.arange(len(flat)).double().cos()).sum().float()
+        values[f"grad_probe/{name}"] = probe(grad)
+    values |= balance(model, (ids[:60], ids[60:]))
     return {name: value.detach().contiguous()
             for name, value in values.items()}
 
