@@ -1,7 +1,6 @@
 // ponder doctor: what this machine has, what a run would use, what is missing
 // and how to get it.
 
-#include <dlfcn.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -25,6 +24,7 @@
 #include "cli/command.h"
 #include "cli/policy_folder.h"
 #include "policy/checkpoint.h"
+#include "policy/device.h"
 #include "policy/files/safetensors.h"
 #include "policy/text/tokenizer.h"
 #include "sandbox/sandbox_pool.h"
@@ -138,17 +138,10 @@ void ReportDisk() {
 }
 
 void ReportGpu() {
-  std::error_code error;
-  const bool device = fs::exists("/dev/nvidiactl", error);
-  void* driver = dlopen("libcuda.so.1", RTLD_LAZY | RTLD_LOCAL);
-  const bool has_driver = driver != nullptr;
-  if (has_driver) dlclose(driver);
-  const std::string present =
-      device && has_driver ? "an NVIDIA GPU with its driver"
-      : has_driver         ? "NVIDIA's driver library, but no device"
-      : device             ? "an NVIDIA device, but no driver library"
-                           : "none found";
-  Line("GPU", absl::StrCat(present, "; this version uses the CPU"));
+  const absl::StatusOr<at::Device> device = OpenDevice("cuda");
+  Line("GPU", device.ok()
+                  ? absl::StrCat(DescribeCudaDevice(), "; device: cuda uses it")
+                  : std::string(device.status().message()));
 }
 
 void ReportPython(Missing* missing) {

@@ -24,6 +24,10 @@ void AddWorkerCommand(CLI::App& app, Command* chosen) {
                    "The trainer's host:port")
       ->required();
   command->add_option("--name", flags->worker.name, "Name in logs");
+  command
+      ->add_option("--device", flags->worker.device,
+                   "Where the policy is: cpu, or cuda for the first GPU")
+      ->check(CLI::IsMember({"cpu", "cuda"}));
   command->add_option("--threads", flags->threads, "0: all cores");
   command
       ->add_option("--slots", flags->worker.engine.slots,

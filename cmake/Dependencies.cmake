@@ -65,18 +65,30 @@ if(PONDER_WITH_TORCH)
   add_library(ponder::torch ALIAS ponder_torch)
   # The wheel carries old copies of protobuf and fmt: -idirafter puts them last.
   target_compile_options(ponder_torch INTERFACE
-    "SHELL:-idirafter ${PONDER_TORCH}/include")
-  target_compile_options(ponder_torch INTERFACE -fopenmp)
+    "$<$<COMPILE_LANGUAGE:CXX>:SHELL:-idirafter ${PONDER_TORCH}/include>"
+    $<$<COMPILE_LANGUAGE:CXX>:-fopenmp>)
   target_link_libraries(ponder_torch INTERFACE
     ${PONDER_TORCH}/lib/libtorch_cpu.so
     ${PONDER_TORCH}/lib/libc10.so
     ${PONDER_TORCH}/lib/libgomp.so.1)
   target_link_options(ponder_torch INTERFACE
-    -Wl,-rpath,${PONDER_TORCH}/lib
     -Wl,--disable-new-dtags
     -Wl,--allow-shlib-undefined)
   foreach(dir IN LISTS ponder_cuda_dirs)
-    target_link_options(ponder_torch INTERFACE
-      -Wl,-rpath,${dir} -Wl,-rpath-link,${dir})
+    target_link_options(ponder_torch INTERFACE -Wl,-rpath-link,${dir})
   endforeach()
+  # In the build tree; what is installed has a search path of its own.
+  list(APPEND CMAKE_BUILD_RPATH
+    ${PONDER_TORCH}/lib ${ponder_cuda_dirs} ${PROJECT_BINARY_DIR}/lib)
+
+  # The module for GPUs, where CUDA's compiler is.
+  find_program(PONDER_NVCC nvcc HINTS /usr/local/cuda/bin)
+  if(PONDER_NVCC)
+    set(CMAKE_CUDA_COMPILER ${PONDER_NVCC})
+    set(CMAKE_CUDA_ARCHITECTURES 90 CACHE STRING "GPUs to compile for: 90 is H100")
+    enable_language(CUDA)
+    find_package(CUDAToolkit 13 REQUIRED)
+  else()
+    message(STATUS "nvcc is missing: libponder_cuda.so is not built, device cuda not to be had")
+  endif()
 endif()

@@ -1,15 +1,12 @@
 #include "policy/attention.h"
 
-#include "policy/ops.h"
-
 namespace ponder {
 
 using at::Tensor;
 
 Tensor GroupedQueryAttention(const ModelConfig& config, const NamedTensors& w,
                              const Tensor& x, const Tensor& positions,
-                             const std::shared_ptr<const RopeTable>& rope,
-                             const AttendFn& attend) {
+                             const RopeAngles& rope, const AttendFn& attend) {
   const int64_t t = x.size(0);
   Tensor q = Linear(x, w["q_proj.weight"], w["q_proj.bias"])
                  .view({t, config.num_heads, config.head_dim});

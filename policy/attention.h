@@ -5,11 +5,10 @@
 #define PONDER_POLICY_ATTENTION_H_
 
 #include <functional>
-#include <memory>
 
 #include "ATen/core/Tensor.h"
 #include "policy/model_config.h"
-#include "policy/rope.h"
+#include "policy/ops.h"
 #include "policy/weights.h"
 
 namespace ponder {
@@ -26,7 +25,7 @@ at::Tensor GroupedQueryAttention(const ModelConfig& config,
                                  const NamedTensors& weights,
                                  const at::Tensor& x,
                                  const at::Tensor& positions,
-                                 const std::shared_ptr<const RopeTable>& rope,
+                                 const RopeAngles& rope,
                                  const AttendFn& attend);
 
 }  // namespace ponder

@@ -1,10 +1,13 @@
 #include "policy/checkpoint.h"
 
+#include <cstdint>
 #include <cstring>
+#include <memory>
 #include <utility>
 #include <vector>
 
 #include "ATen/ops/empty.h"
+#include "ATen/ops/from_blob.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -28,6 +31,19 @@ at::Tensor CopyTensor(const TensorInfo& info, at::ScalarType stored) {
   std::memcpy(tensor.mutable_data_ptr(), info.bytes,
               static_cast<size_t>(info.num_bytes));
   return tensor;
+}
+
+// The tensor itself, not a copy, as long as someone holds it; a copy where its
+// elements are not aligned.
+at::Tensor MappedTensor(const std::shared_ptr<SafetensorsFolder>& folder,
+                        const TensorInfo& info, at::ScalarType stored) {
+  if (reinterpret_cast<uintptr_t>(info.bytes) % c10::elementSize(stored) != 0) {
+    return CopyTensor(info, stored);
+  }
+  return at::from_blob(
+      const_cast<char*>(info.bytes), info.shape,
+      [folder](void*) { static_cast<void>(folder); },
+      at::TensorOptions().dtype(stored));
 }
 
 // Weights in 8 bits with one factor for each block of 128 x 128, as DeepSeek-V3
@@ -171,13 +187,14 @@ absl::StatusOr<PolicyFiles> ReadPolicyFiles(const std::string& folder) {
 }
 
 absl::StatusOr<Checkpoint> LoadCheckpoint(const std::string& folder,
-                                          at::ScalarType dtype) {
+                                          at::ScalarType dtype,
+                                          const WeightChange& change) {
   Checkpoint checkpoint;
   PONDER_ASSIGN_OR_RETURN(checkpoint.files, ReadPolicyFiles(folder));
   PONDER_ASSIGN_OR_RETURN(checkpoint.config,
                           ConfigOfFiles(checkpoint.files, folder));
-  PONDER_ASSIGN_OR_RETURN(const auto file, SafetensorsFolder::Open(folder));
-  const auto shapes = TensorShapes(checkpoint.config);
+  PONDER_ASSIGN_OR_RETURN(auto opened, SafetensorsFolder::Open(folder));
+  const std::shared_ptr<SafetensorsFolder> file = std::move(opened);
   for (const TensorInfo& info : file->tensors()) {
     if (absl::EndsWith(info.name, "rotary_emb.inv_freq")) continue;
     if (info.name == "lm_head.weight" &&
@@ -202,11 +219,15 @@ absl::StatusOr<Checkpoint> LoadCheckpoint(const std::string& folder,
             folder, ": tensor ", info.name, " has dtype ", info.dtype,
             "; known are F32, F16, BF16, and F8_E4M3 in blocks"));
       }
-      tensor = CopyTensor(info, stored);
+      tensor = MappedTensor(file, info, stored);
     }
     tensor = tensor.to(TensorType(info.name, dtype));
-    if (!AddFusedExperts(info.name, tensor, &checkpoint.weights)) {
-      checkpoint.weights[info.name] = std::move(tensor);
+    TensorMap weights;
+    if (!AddFusedExperts(info.name, tensor, &weights)) {
+      weights[info.name] = std::move(tensor);
+    }
+    for (auto& [name, weight] : weights) {
+      checkpoint.weights[name] = change ? change(name, weight) : weight;
     }
   }
   const absl::Status status =
@@ -230,7 +251,7 @@ absl::Status WriteCheckpoint(const std::string& folder,
   std::vector<TensorInfo> infos;
   for (const auto& [name, weight] : weights) {
     const at::ScalarType type = TensorType(name, dtype);
-    kept.push_back(weight.detach().to(type).contiguous());
+    kept.push_back(weight.detach().to(at::kCPU, type).contiguous());
     const at::Tensor& tensor = kept.back();
     TensorInfo info;
     info.name = name;
@@ -247,7 +268,7 @@ absl::Status WriteCheckpoint(const std::string& folder,
 uint32_t WeightsChecksum(const TensorMap& weights) {
   uint32_t crc = 0;
   for (const auto& [name, weight] : weights) {
-    const at::Tensor tensor = weight.contiguous();
+    const at::Tensor tensor = weight.to(at::kCPU).contiguous();
     crc = ExtendCrc32c(crc, tensor.const_data_ptr(), tensor.nbytes());
   }
   return crc;

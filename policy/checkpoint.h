@@ -5,6 +5,7 @@
 #define PONDER_POLICY_CHECKPOINT_H_
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 
@@ -35,12 +36,21 @@ absl::StatusOr<ModelConfig> ConfigOfFiles(const PolicyFiles& files,
 // config.json.
 absl::StatusOr<PolicyFiles> ReadPolicyFiles(const std::string& folder);
 
-// Reads a whole folder; weights are copied into memory as `dtype` (but see
-// TensorType()). F32, F16 and BF16 tensors are read, and F8_E4M3 with factors
-// of blocks; rotary tables of old checkpoints and an lm_head that
-// is tied are left out. What CheckTensors() finds is an error too.
+// What becomes of a weight of this name while a checkpoint is loaded.
+using WeightChange = std::function<at::Tensor(const std::string& name,
+                                              const at::Tensor& weight)>;
+
+// Reads a whole folder; weights become `dtype` (but see TensorType()). Those
+// that are stored so are views of the mapped files: they take no memory of
+// their own, are read when they are touched, and what is written to them stays
+// in memory (a file that is shortened while it is mapped ends the process, so
+// what lives long is copied). F32, F16 and BF16 tensors are read, and F8_E4M3
+// with factors of blocks; rotary tables of old checkpoints and an lm_head that
+// is tied are left out. `change`, if given, is applied to each weight as it is
+// read. What CheckTensors() finds is an error too.
 absl::StatusOr<Checkpoint> LoadCheckpoint(const std::string& folder,
-                                          at::ScalarType dtype);
+                                          at::ScalarType dtype,
+                                          const WeightChange& change = nullptr);
 
 // Writes files and model.safetensors (as `dtype`, one of float32, bfloat16 and
 // float16, which config.json then names) into a folder that exists.

@@ -250,5 +250,46 @@ TEST_F(CheckpointTest, WithoutWeightsItIsNotFound) {
             absl::StatusCode::kNotFound);
 }
 
+// Weights are views of the file where they can be; a learner may write to them.
+TEST_F(CheckpointTest, WritingToAWeightLeavesItsFileAlone) {
+  const std::string folder = "tests/parity/golden/models/qwen2";
+  const std::string name = "model.norm.weight";
+  const auto first = LoadCheckpoint(folder, at::kFloat);
+  ASSERT_TRUE(first.ok()) << first.status();
+  const at::Tensor before = first->weights.at(name).clone();
+  first->weights.at(name).fill_(7);
+  const auto second = LoadCheckpoint(folder, at::kFloat);
+  ASSERT_TRUE(second.ok()) << second.status();
+  EXPECT_TRUE(at::equal(second->weights.at(name), before));
+}
+
+TEST_F(CheckpointTest, WeightsOutliveTheCheckpoint) {
+  at::Tensor weight;
+  {
+    auto checkpoint =
+        LoadCheckpoint("tests/parity/golden/models/qwen2", at::kFloat);
+    ASSERT_TRUE(checkpoint.ok()) << checkpoint.status();
+    weight = checkpoint->weights.at("model.embed_tokens.weight");
+  }
+  EXPECT_TRUE(weight.isfinite().all().item<bool>());
+}
+
+TEST_F(CheckpointTest, AChangeIsAppliedToEachWeight) {
+  std::vector<std::string> names;
+  const auto checkpoint =
+      LoadCheckpoint("tests/parity/golden/models/qwen3moe", at::kFloat,
+                     [&](const std::string& name, const at::Tensor& weight) {
+                       names.push_back(name);
+                       return weight + 1;
+                     });
+  ASSERT_TRUE(checkpoint.ok()) << checkpoint.status();
+  EXPECT_EQ(names.size(), checkpoint->weights.size());
+  const auto plain =
+      LoadCheckpoint("tests/parity/golden/models/qwen3moe", at::kFloat);
+  for (const auto& [name, weight] : plain->weights) {
+    EXPECT_TRUE(at::equal(weight + 1, checkpoint->weights.at(name))) << name;
+  }
+}
+
 }  // namespace
 }  // namespace ponder

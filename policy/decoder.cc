@@ -85,8 +85,9 @@ Decoder::Decoder(const ModelConfig& config, TensorMap weights,
       weights_(std::move(weights)),
       dtype_(dtype),
       max_tokens_(max_tokens),
-      rope_(std::make_shared<const RopeTable>(
-          MakeRopeTable(config.rope, config.rope_dim(), max_tokens))) {
+      rope_(MakeRopeAngles(
+          MakeRopeTable(config.rope, config.rope_dim(), max_tokens),
+          weights_.at(kEmbedding).device())) {
   for (int64_t i = 0; i < config_.num_layers; ++i) {
     Layer& layer = layers_.emplace_back();
     const std::string prefix = LayerPrefix(i);
@@ -172,7 +173,7 @@ Tensor Decoder::PackedHidden(const Tensor& ids,
     }
   }
   Pass pass;
-  pass.positions = positions;
+  pass.positions = positions.to(ids.device());
   pass.attention = [cu_seqlens, scale = attention_scale()](
                        int64_t, const Tensor& q, const Tensor& k,
                        const Tensor& v) {

@@ -27,7 +27,8 @@ using AttentionFn =
     std::function<at::Tensor(int64_t layer, const at::Tensor& q,
                              const at::Tensor& k, const at::Tensor& v)>;
 
-// Weights and how to apply them. Thread-safe while nobody writes the weights.
+// Weights and how to apply them, on the device that the weights are on.
+// Thread-safe while nobody writes the weights.
 class Decoder {
  public:
   // Checks the tensors as CheckTensors() does. They are shared, not copied.
@@ -39,9 +40,10 @@ class Decoder {
       int64_t max_tokens);
 
   // Hidden states after the last norm [T, D] of packed sequences: ids [T]
-  // int64, first rows of the sequences and T. Positions count from 0 in each.
-  // With `checkpoint`, a layer keeps its input only and runs again in the
-  // backward pass. `balance`, if not null, takes in where tokens go.
+  // int64 on the device, first rows of the sequences and T. Positions count
+  // from 0 in each. With `checkpoint`, a layer keeps its input only and runs
+  // again in the backward pass. `balance`, if not null, takes in where tokens
+  // go.
   at::Tensor PackedHidden(const at::Tensor& ids,
                           const std::vector<int64_t>& cu_seqlens,
                           bool checkpoint,
@@ -51,7 +53,7 @@ class Decoder {
   // sampling: keys and values that it is given have the sizes of ModelConfig's
   // cache_key_dim() and cache_value_dim(), but that with multi-head latent
   // attention the value is the latent, the first part of the key. ids,
-  // positions [T] int64.
+  // positions [T] int64 on the device.
   at::Tensor CachedHidden(const at::Tensor& ids, const at::Tensor& positions,
                           const AttentionFn& attention) const;
 
@@ -64,6 +66,7 @@ class Decoder {
   const ModelConfig& config() const { return config_; }
   const TensorMap& weights() const { return weights_; }
   at::ScalarType dtype() const { return dtype_; }
+  at::Device device() const { return output_->device(); }
   int64_t max_tokens() const { return max_tokens_; }
   double attention_scale() const;
 
@@ -98,7 +101,7 @@ class Decoder {
   const TensorMap weights_;
   const at::ScalarType dtype_;
   const int64_t max_tokens_;
-  const std::shared_ptr<const RopeTable> rope_;
+  const RopeAngles rope_;
   std::vector<Layer> layers_;
   const at::Tensor* output_;  // Points into weights_.
 };

@@ -43,7 +43,7 @@ Tensor ExpertBalance::Add(int64_t layer, const Routing& routing,
                           const Tensor& y) {
   const int64_t num_experts = tokens_.size(1);
   if (!again) {
-    tokens_[layer] += TokensByExpert(routing.experts, num_experts);
+    tokens_[layer] += TokensByExpert(routing.experts, num_experts).to(at::kCPU);
   }
   if (loss_weight_ == 0) return y;
   // f_e / T_s for each token of the sequence s.
@@ -73,7 +73,7 @@ void UpdateExpertBias(const ModelConfig& config, const Tensor& tokens,
     const Tensor load = tokens[layer].to(at::kDouble);
     Tensor bias =
         weights.at(LayerPrefix(layer) + "mlp.gate.e_score_correction_bias");
-    bias += ((load.mean() - load).sign() * rate).to(bias.scalar_type());
+    bias += ((load.mean() - load).sign() * rate).to(bias.options());
   }
 }
 

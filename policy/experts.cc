@@ -31,7 +31,8 @@ Tensor WithinBestGroups(const MoeConfig& config, const Tensor& choice) {
   const Tensor best = std::get<1>(
       at::topk(group_scores, config.groups_per_token, -1, true, false));
   const Tensor outside =
-      at::ones({t, config.num_groups}, at::kBool).scatter(1, best, false);
+      at::ones({t, config.num_groups}, choice.options().dtype(at::kBool))
+          .scatter(1, best, false);
   return grouped
       .masked_fill(outside.unsqueeze(-1),
                    -std::numeric_limits<double>::infinity())
@@ -78,7 +79,8 @@ Tensor Experts::Apply(const Tensor& x, Routing* routing_out) const {
   const Routing routing = Route(
       config_, Linear(x.to(at::kFloat), gate, Tensor()), correction_bias_);
   const int64_t chosen = routing.experts.numel();
-  const int64_t* expert = routing.experts.const_data_ptr<int64_t>();
+  const Tensor cpu_experts = routing.experts.to(at::kCPU);
+  const int64_t* expert = cpu_experts.const_data_ptr<int64_t>();
   std::vector<std::vector<int64_t>> choices(config_.num_experts);
   for (int64_t i = 0; i < chosen; ++i) choices[expert[i]].push_back(i);
 
@@ -86,7 +88,7 @@ Tensor Experts::Apply(const Tensor& x, Routing* routing_out) const {
   Tensor sum = at::zeros(x.sizes(), x.options().dtype(at::kFloat));
   for (int64_t e = 0; e < config_.num_experts; ++e) {
     if (choices[e].empty()) continue;
-    const Tensor index = at::tensor(choices[e], at::kLong);
+    const Tensor index = at::tensor(choices[e], at::kLong).to(x.device());
     const Tensor token =
         index.div(config_.experts_per_token, /*rounding_mode=*/"floor");
     const Tensor y =

@@ -2,104 +2,14 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <limits>
 #include <vector>
 
 #include "ATen/Parallel.h"
-#include "c10/util/BFloat16.h"
-
-// Leaf functions are compiled for three instruction sets; the loader takes the
-// best that the processor has. One process, one choice: same bits everywhere.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
-#define PONDER_CLONES \
-  __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#else
-#define PONDER_CLONES
-#endif
-#define PONDER_INLINE inline __attribute__((always_inline))
+#include "policy/vectors.h"
 
 namespace ponder::kernels {
 namespace {
-
-using at::BFloat16;
-
-// Sixteen lanes; narrower machines split them.
-constexpr int64_t kLanes = 16;
-typedef float Floats __attribute__((vector_size(64)));
-typedef int32_t Ints __attribute__((vector_size(64)));
-typedef uint32_t Words __attribute__((vector_size(64)));
-typedef uint16_t Halves __attribute__((vector_size(32)));
-
-template <typename To, typename From>
-PONDER_INLINE To Bits(const From& from) {
-  static_assert(sizeof(To) == sizeof(From));
-  To to;
-  std::memcpy(&to, &from, sizeof(to));
-  return to;
-}
-
-PONDER_INLINE Floats Splat(float x) { return Floats{} + x; }
-
-PONDER_INLINE Floats Load(const float* p) {
-  Floats x;
-  std::memcpy(&x, p, sizeof(x));
-  return x;
-}
-
-PONDER_INLINE Floats Load(const BFloat16* p) {
-  Halves h;
-  std::memcpy(&h, p, sizeof(h));
-  return Bits<Floats>(__builtin_convertvector(h, Words) << 16);
-}
-
-PONDER_INLINE void Store(Floats x, float* p) { std::memcpy(p, &x, sizeof(x)); }
-
-PONDER_INLINE void Store(Floats x, BFloat16* p) {
-  const Words bits = Bits<Words>(x);
-  // Round to nearest, ties to even; NaN stays NaN.
-  const Words rounded = (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16;
-  const Ints is_nan = x != x;
-  const Words word =
-      (rounded & ~Bits<Words>(is_nan)) | (0x7FC0 & Bits<Words>(is_nan));
-  const Halves h = __builtin_convertvector(word, Halves);
-  std::memcpy(p, &h, sizeof(h));
-}
-
-// The first n < kLanes elements; the other lanes are zero.
-template <typename E>
-PONDER_INLINE Floats LoadSome(const E* p, int64_t n) {
-  E padded[kLanes] = {};
-  std::memcpy(padded, p, n * sizeof(E));
-  return Load(padded);
-}
-
-template <typename E>
-PONDER_INLINE void StoreSome(Floats x, E* p, int64_t n) {
-  E padded[kLanes];
-  Store(x, padded);
-  std::memcpy(p, padded, n * sizeof(E));
-}
-
-// Rounds to E and back.
-template <typename E>
-PONDER_INLINE Floats Rounded(Floats x) {
-  E lanes[kLanes];
-  Store(x, lanes);
-  return Load(lanes);
-}
-template <>
-PONDER_INLINE Floats Rounded<float>(Floats x) {
-  return x;
-}
-
-// Calls body(offset, load, store) for whole vectors and once for the rest.
-template <typename Whole, typename Rest>
-PONDER_INLINE void ForLanes(int64_t n, Whole whole, Rest rest) {
-  int64_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) whole(i);
-  if (i < n) rest(i, n - i);
-}
 
 PONDER_INLINE float Sum(Floats x) {
   float s[kLanes];
@@ -744,6 +654,39 @@ void Probabilities(const E* logits, double temperature, float log_sum_exp,
   ProbabilitiesRow(logits, Inverse(temperature), log_sum_exp, vocab_size, p);
 }
 
+int64_t InverseCdf(const float* p, double u, int64_t vocab_size) {
+  double total = 0;
+  for (int64_t id = 0; id < vocab_size; ++id) total += p[id];
+  double sum = 0;
+  int64_t last = 0;
+  for (int64_t id = 0; id < vocab_size; ++id) {
+    if (p[id] <= 0) continue;
+    sum += p[id];
+    last = id;
+    if (sum > u * total) break;
+  }
+  return last;
+}
+
+template <typename E>
+int64_t DrawToken(const E* logits, double temperature, double u,
+                  int64_t vocab_size, float* logprob) {
+  const bool greedy = temperature == 0;
+  if (greedy) temperature = 1;
+  float lse;
+  LogSumExp(logits, temperature, 1, vocab_size, &lse, nullptr);
+  int64_t id;
+  if (greedy) {
+    id = std::max_element(logits, logits + vocab_size) - logits;
+  } else {
+    std::vector<float> p(vocab_size);
+    Probabilities(logits, temperature, lse, vocab_size, p.data());
+    id = InverseCdf(p.data(), u, vocab_size);
+  }
+  *logprob = TokenLogprob(logits, id, temperature, lse);
+  return id;
+}
+
 template <typename E>
 void TokenLogprobBackward(const int64_t* ids, const float* log_sum_exp,
                           const float* dlogprob, double temperature,
@@ -777,6 +720,7 @@ void TokenLogprobBackward(const int64_t* ids, const float* log_sum_exp,
                                   int64_t, E*, E*, E*);                        \
   template void LogSumExp(const E*, double, int64_t, int64_t, float*, float*); \
   template void Probabilities(const E*, double, float, int64_t, float*);       \
+  template int64_t DrawToken(const E*, double, double, int64_t, float*);       \
   template void TokenLogprobBackward(const int64_t*, const float*,             \
                                      const float*, double, int64_t, int64_t,   \
                                      E*);

@@ -113,6 +113,17 @@ template <typename E>
 void Probabilities(const E* logits, double temperature, float log_sum_exp,
                    int64_t vocab_size, float* p);
 
+// The first id whose running sum of p [V] passes u times the whole sum, u in
+// [0, 1).
+int64_t InverseCdf(const float* p, double u, int64_t vocab_size);
+
+// One token of a row of V logits, at `temperature` by InverseCdf() or, where
+// that is 0, the likeliest (the lowest id of equals); and its log-probability
+// at that temperature, at 1 for the likeliest.
+template <typename E>
+int64_t DrawToken(const E* logits, double temperature, double u,
+                  int64_t vocab_size, float* logprob);
+
 // In place: logits[t, i] <- dlogprob[t] * ([i == ids[t]] - p[t, i])
 //                           / temperature,
 // the gradient of the rows' TokenLogprob; p is the row's softmax.

@@ -1,11 +1,14 @@
 #include "policy/kernels.h"
 
 #include <cmath>
+#include <string>
 #include <utility>
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "policy/gguf/ggml_blocks.h"
 #include "policy/ops.h"
+#include "policy/quantized_weights.h"
 
 namespace ponder {
 namespace {
@@ -169,17 +172,17 @@ TEST(KernelsTest, AttentionRowsDoNotDependOnTheBlocks) {
 
 TEST(KernelsTest, RopeRotatesBackAndKeepsNorms) {
   RopeConfig config;
-  const auto table =
-      std::make_shared<const RopeTable>(MakeRopeTable(config, 24, 50));
+  const RopeAngles angles =
+      MakeRopeAngles(MakeRopeTable(config, 24, 50), at::kCPU);
   const Tensor x = Randn({50, 3, 24}, 1);
   const Tensor positions = at::arange(50, at::kLong);
-  const Tensor y = Rope(x, positions, table);
+  const Tensor y = Rope(x, positions, angles);
   EXPECT_TRUE(at::equal(x[0], y[0]));
   EXPECT_LE(MaxDifference(x.norm(2, -1), y.norm(2, -1)), 1e-5);
   // The gradient of sum(y * y) / 2 is the rotation back of y: x itself.
   const Tensor leaf = x.clone().set_requires_grad(true);
-  torch::autograd::backward({(Rope(leaf, positions, table).square() / 2).sum()},
-                            {});
+  torch::autograd::backward(
+      {(Rope(leaf, positions, angles).square() / 2).sum()}, {});
   EXPECT_LE(MaxDifference(leaf.grad(), x), 1e-5);
 }
 
@@ -211,20 +214,83 @@ TEST(KernelsTest, TokenLogprobsMatchLogSoftmax) {
             2e-5);
 }
 
+TEST(KernelsTest, LinearMatchesItsFormula) {
+  // Whole panels of outputs and not, inputs in whole vectors and not.
+  for (const auto& [out, in] :
+       {std::pair{32, 16}, {64, 128}, {50, 37}, {7, 1}, {33, 300}}) {
+    for (const int64_t rows : {1, 2, 3, 11, 12, 13, 40}) {
+      ExpectSame(
+          {Randn({rows, in}, 1), Randn({out, in}, 2), Randn({out}, 3)},
+          [](const std::vector<Tensor>& v) { return Linear(v[0], v[1], v[2]); },
+          [](const std::vector<Tensor>& v) {
+            return at::matmul(v[0], v[1].t()) + v[2];
+          },
+          1e-4);
+    }
+  }
+  EXPECT_EQ(Linear(Randn({0, 8}, 1), Randn({4, 8}, 2), Tensor()).size(0), 0);
+}
+
+// Wide inputs are where BLAS libraries choose other orders for other batches.
 TEST(KernelsTest, LinearRowsDoNotDependOnTheBatch) {
-  const Tensor w = Randn({64, 128}, 1), b = Randn({64}, 2);
-  const Tensor x = Randn({300, 128}, 3);
-  for (const at::ScalarType type : {at::kFloat, at::kBFloat16}) {
-    const Tensor all = Linear(x.to(type), w, b);
-    for (int64_t n = 1; n < 60; ++n) {
-      for (const int64_t first : {0, 3, 50}) {
-        const Tensor some =
-            Linear(x.slice(0, first, first + n).to(type).clone(), w, b);
-        ASSERT_TRUE(at::equal(some, all.slice(0, first, first + n)))
-            << type << " " << n << " rows from " << first;
+  for (const auto& [out, in] : {std::pair{64, 128}, {100, 1200}}) {
+    const Tensor w = Randn({out, in}, 1), b = Randn({out}, 2);
+    const Tensor x = Randn({300, in}, 3);
+    for (const at::ScalarType type : {at::kFloat, at::kBFloat16}) {
+      const Tensor all = Linear(x.to(type), w, b);
+      for (int64_t n = 1; n < 60; ++n) {
+        for (const int64_t first : {0, 3, 50}) {
+          const Tensor some =
+              Linear(x.slice(0, first, first + n).to(type).clone(), w, b);
+          ASSERT_TRUE(at::equal(some, all.slice(0, first, first + n)))
+              << type << " " << n << " rows from " << first;
+        }
       }
     }
   }
+}
+
+// What a product with quantized weights takes them for.
+Tensor Dequantized(const Tensor& quantized, int64_t in) {
+  return Linear(at::eye(in), quantized, Tensor()).t().contiguous();
+}
+
+TEST(QuantizedWeightsTest, AreTheNumbersOfQ8_0) {
+  Tensor w = Randn({50, 96}, 1);
+  w[3].zero_();
+  w[4].slice(0, 32, 64).fill_(1e-30);
+  const Tensor got = Dequantized(QuantizedQ8("x.weight", w), 96);
+  for (int64_t row = 0; row < w.size(0); ++row) {
+    std::string bytes;
+    AppendGgmlRow(GgmlType::kQ8_0, {w[row].const_data_ptr<float>(), 96},
+                  &bytes);
+    std::vector<float> want(96);
+    ReadGgmlRow(GgmlType::kQ8_0, bytes.data(), absl::MakeSpan(want));
+    EXPECT_TRUE(at::equal(got[row], at::tensor(want))) << row;
+  }
+}
+
+TEST(QuantizedWeightsTest, ProductsAreThoseOfTheirNumbers) {
+  const Tensor q = QuantizedQ8("x.weight", Randn({70, 160}, 1));
+  const Tensor w = Dequantized(q, 160), bias = Randn({70}, 2);
+  for (const int64_t rows : {1, 2, 3, 30}) {
+    const Tensor x = Randn({rows, 160}, 3);
+    EXPECT_LE(MaxDifference(Linear(x, q, bias), Linear(x, w, bias)), 1e-5);
+  }
+}
+
+TEST(QuantizedWeightsTest, LeaveAloneWhatIsNoProduct) {
+  const Tensor w = Randn({64, 64}, 1);
+  for (const char* name :
+       {"model.embed_tokens.weight", "model.layers.0.mlp.gate.weight",
+        "model.layers.0.self_attn.kv_b_proj.weight"}) {
+    EXPECT_TRUE(QuantizedQ8(name, w).is_same(w)) << name;
+  }
+  EXPECT_EQ(QuantizedQ8("x.weight", Randn({4, 40}, 1)).scalar_type(),
+            at::kFloat);
+  EXPECT_EQ(QuantizedQ8("x.bias", Randn({64}, 1)).scalar_type(), at::kFloat);
+  EXPECT_EQ(QuantizedQ8("model.layers.0.mlp.gate_proj.weight", w).scalar_type(),
+            at::kChar);
 }
 
 }  // namespace

@@ -4,7 +4,6 @@
 
 #include "ATen/ops/cat.h"
 #include "ATen/ops/stack.h"
-#include "policy/ops.h"
 
 namespace ponder {
 namespace {
@@ -17,7 +16,7 @@ constexpr double kLatentNormEps = 1e-6;
 // DeepSeek rotates neighbours (2i, 2i + 1), Rope() elements half a head apart.
 // Queries and keys are put into that order alike, which keeps their products.
 Tensor RopeOfNeighbours(const Tensor& x, const Tensor& positions,
-                        const std::shared_ptr<const RopeTable>& rope) {
+                        const RopeAngles& rope) {
   const int64_t t = x.size(0), heads = x.size(1), size = x.size(2);
   return Rope(x.reshape({t, heads, size / 2, 2})
                   .transpose(2, 3)
@@ -34,7 +33,7 @@ struct Projections {
 
 Projections Project(const ModelConfig& config, const NamedTensors& w,
                     const Tensor& x, const Tensor& positions,
-                    const std::shared_ptr<const RopeTable>& rope) {
+                    const RopeAngles& rope) {
   const MlaConfig& m = config.mla;
   Tensor q;
   if (m.q_lora_rank == 0) {
@@ -75,8 +74,7 @@ Tensor HeadwiseLinear(const Tensor& x, const Tensor& weight) {
 
 Tensor ExpandedLatentAttention(const ModelConfig& config, const NamedTensors& w,
                                const Tensor& x, const Tensor& positions,
-                               const std::shared_ptr<const RopeTable>& rope,
-                               const AttendFn& attend) {
+                               const RopeAngles& rope, const AttendFn& attend) {
   const MlaConfig& m = config.mla;
   const int64_t t = x.size(0), heads = config.num_heads;
   const Projections p = Project(config, w, x, positions, rope);
@@ -91,8 +89,7 @@ Tensor ExpandedLatentAttention(const ModelConfig& config, const NamedTensors& w,
 
 Tensor AbsorbedLatentAttention(const ModelConfig& config, const NamedTensors& w,
                                const Tensor& x, const Tensor& positions,
-                               const std::shared_ptr<const RopeTable>& rope,
-                               const AttendFn& attend) {
+                               const RopeAngles& rope, const AttendFn& attend) {
   const MlaConfig& m = config.mla;
   const Projections p = Project(config, w, x, positions, rope);
   const Tensor up = w["kv_b_proj.weight"].view(

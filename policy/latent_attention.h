@@ -16,12 +16,10 @@
 #ifndef PONDER_POLICY_LATENT_ATTENTION_H_
 #define PONDER_POLICY_LATENT_ATTENTION_H_
 
-#include <memory>
-
 #include "ATen/core/Tensor.h"
 #include "policy/attention.h"
 #include "policy/model_config.h"
-#include "policy/rope.h"
+#include "policy/ops.h"
 #include "policy/weights.h"
 
 namespace ponder {
@@ -32,7 +30,7 @@ at::Tensor ExpandedLatentAttention(const ModelConfig& config,
                                    const NamedTensors& weights,
                                    const at::Tensor& x,
                                    const at::Tensor& positions,
-                                   const std::shared_ptr<const RopeTable>& rope,
+                                   const RopeAngles& rope,
                                    const AttendFn& attend);
 
 // Sampling: `attend` gets q [T, H, r + dr], k [T, 1, r + dr] and v [T, 1, r],
@@ -41,7 +39,7 @@ at::Tensor AbsorbedLatentAttention(const ModelConfig& config,
                                    const NamedTensors& weights,
                                    const at::Tensor& x,
                                    const at::Tensor& positions,
-                                   const std::shared_ptr<const RopeTable>& rope,
+                                   const RopeAngles& rope,
                                    const AttendFn& attend);
 
 // Factor on 1 / sqrt(dn + dr) in the scores: yarn's mscale of all dimensions,

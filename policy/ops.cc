@@ -2,14 +2,13 @@
 
 #include <algorithm>
 
-#include "ATen/Dispatch.h"
-#include "ATen/ops/cat.h"
 #include "ATen/ops/empty.h"
 #include "ATen/ops/empty_like.h"
-#include "ATen/ops/linear.h"
 #include "ATen/ops/matmul.h"
+#include "ATen/ops/tensor.h"
 #include "ATen/ops/zeros.h"
-#include "policy/kernels.h"
+#include "policy/device_kernels.h"
+#include "policy/linear_kernel.h"
 #include "torch/csrc/autograd/custom_function.h"
 
 namespace ponder {
@@ -19,46 +18,34 @@ using at::Tensor;
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-#define PONDER_DISPATCH(type, ...)                             \
-  AT_DISPATCH_SWITCH(type, "ponder",                           \
-                     AT_DISPATCH_CASE(at::kFloat, __VA_ARGS__) \
-                         AT_DISPATCH_CASE(at::kBFloat16, __VA_ARGS__))
+// x, weight and bias are of one type; an empty bias is none.
+class LinearFunction : public torch::autograd::Function<LinearFunction> {
+ public:
+  static Tensor forward(AutogradContext* ctx, const Tensor& x,
+                        const Tensor& weight, const Tensor& bias) {
+    const Tensor y = at::empty({x.size(0), weight.size(0)}, x.options());
+    KernelsFor(x).Linear(x, weight, bias, y);
+    ctx->save_for_backward({x, weight});
+    ctx->saved_data["has_bias"] = bias.numel() > 0;
+    return y;
+  }
 
-// Products of so many rows need no padding (docs/numerics.md).
-constexpr int64_t kRowsWithoutPadding = 1024;
-
-// Keeps a C++ object in a graph node's saved data.
-template <typename T>
-struct Kept : torch::CustomClassHolder {
-  explicit Kept(T v) : value(std::move(v)) {}
-  T value;
+  static variable_list backward(AutogradContext* ctx, variable_list grads) {
+    const variable_list saved = ctx->get_saved_variables();
+    const Tensor& dy = grads[0];
+    return {at::matmul(dy, saved[1]), at::matmul(dy.t(), saved[0]),
+            ctx->saved_data["has_bias"].toBool() ? dy.sum(0) : Tensor()};
+  }
 };
-
-template <typename T>
-void Keep(AutogradContext* ctx, const char* name, T value) {
-  ctx->saved_data[name] =
-      c10::IValue::make_capsule(c10::make_intrusive<Kept<T>>(std::move(value)));
-}
-
-template <typename T>
-const T& KeptValue(AutogradContext* ctx, const char* name) {
-  return static_cast<Kept<T>*>(ctx->saved_data[name].toCapsule().get())->value;
-}
 
 class RmsNormFunction : public torch::autograd::Function<RmsNormFunction> {
  public:
   static Tensor forward(AutogradContext* ctx, const Tensor& x,
                         const Tensor& weight, double eps) {
-    const int64_t size = x.size(-1);
-    const int64_t rows = x.numel() / size;
     const Tensor y = at::empty_like(x);
-    const Tensor rstd = at::empty({rows}, x.options().dtype(at::kFloat));
-    PONDER_DISPATCH(x.scalar_type(), [&] {
-      kernels::RmsNorm(x.const_data_ptr<scalar_t>(),
-                       weight.const_data_ptr<scalar_t>(), eps, rows, size,
-                       y.mutable_data_ptr<scalar_t>(),
-                       rstd.mutable_data_ptr<float>());
-    });
+    const Tensor rstd =
+        at::empty({x.numel() / x.size(-1)}, x.options().dtype(at::kFloat));
+    KernelsFor(x).RmsNorm(x, weight, eps, y, rstd);
     ctx->save_for_backward({x, weight, rstd});
     return y;
   }
@@ -66,17 +53,11 @@ class RmsNormFunction : public torch::autograd::Function<RmsNormFunction> {
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
     const variable_list saved = ctx->get_saved_variables();
     const Tensor& x = saved[0];
-    const Tensor dy = grads[0].contiguous();
-    const int64_t size = x.size(-1);
     const Tensor dx = at::empty_like(x);
-    const Tensor dweight = at::empty({size}, x.options().dtype(at::kFloat));
-    PONDER_DISPATCH(x.scalar_type(), [&] {
-      kernels::RmsNormBackward(
-          x.const_data_ptr<scalar_t>(), saved[1].const_data_ptr<scalar_t>(),
-          saved[2].const_data_ptr<float>(), dy.const_data_ptr<scalar_t>(),
-          x.numel() / size, size, dx.mutable_data_ptr<scalar_t>(),
-          dweight.mutable_data_ptr<float>());
-    });
+    const Tensor dweight =
+        at::empty({x.size(-1)}, x.options().dtype(at::kFloat));
+    KernelsFor(x).RmsNormBackward(x, saved[1], saved[2], grads[0].contiguous(),
+                                  dx, dweight);
     return {dx, dweight.to(saved[1].scalar_type()), Tensor()};
   }
 };
@@ -86,11 +67,7 @@ class SwiGluFunction : public torch::autograd::Function<SwiGluFunction> {
   static Tensor forward(AutogradContext* ctx, const Tensor& gate,
                         const Tensor& up) {
     const Tensor y = at::empty_like(gate);
-    PONDER_DISPATCH(gate.scalar_type(), [&] {
-      kernels::SwiGlu(gate.const_data_ptr<scalar_t>(),
-                      up.const_data_ptr<scalar_t>(), gate.size(0), gate.size(1),
-                      y.mutable_data_ptr<scalar_t>());
-    });
+    KernelsFor(gate).SwiGlu(gate, up, y);
     ctx->save_for_backward({gate, up});
     return y;
   }
@@ -98,15 +75,10 @@ class SwiGluFunction : public torch::autograd::Function<SwiGluFunction> {
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
     const variable_list saved = ctx->get_saved_variables();
     const Tensor& gate = saved[0];
-    const Tensor dy = grads[0].contiguous();
     const Tensor dgate = at::empty_like(gate);
     const Tensor dup = at::empty_like(gate);
-    PONDER_DISPATCH(gate.scalar_type(), [&] {
-      kernels::SwiGluBackward(
-          gate.const_data_ptr<scalar_t>(), saved[1].const_data_ptr<scalar_t>(),
-          dy.const_data_ptr<scalar_t>(), gate.size(0), gate.size(1),
-          dgate.mutable_data_ptr<scalar_t>(), dup.mutable_data_ptr<scalar_t>());
-    });
+    KernelsFor(gate).SwiGluBackward(gate, saved[1], grads[0].contiguous(),
+                                    dgate, dup);
     return {dgate, dup};
   }
 };
@@ -115,8 +87,7 @@ class SigmoidFunction : public torch::autograd::Function<SigmoidFunction> {
  public:
   static Tensor forward(AutogradContext* ctx, const Tensor& x) {
     const Tensor y = at::empty_like(x);
-    kernels::Sigmoid(x.const_data_ptr<float>(), x.numel(),
-                     y.mutable_data_ptr<float>());
+    KernelsFor(x).Sigmoid(x, y);
     ctx->save_for_backward({y});
     return y;
   }
@@ -127,34 +98,26 @@ class SigmoidFunction : public torch::autograd::Function<SigmoidFunction> {
   }
 };
 
-Tensor Rotated(const Tensor& x, const Tensor& positions, const RopeTable& table,
-               float direction) {
+Tensor Rotated(const Tensor& x, const Tensor& positions, const Tensor& cos,
+               const Tensor& sin, double direction) {
   const Tensor y = at::empty(x.sizes(), x.options());
-  PONDER_DISPATCH(x.scalar_type(), [&] {
-    kernels::Rope(x.const_data_ptr<scalar_t>(), x.size(1) * x.size(2),
-                  positions.const_data_ptr<int64_t>(), table.cos.data(),
-                  table.sin.data(), direction, x.size(0), x.size(1), x.size(2),
-                  y.mutable_data_ptr<scalar_t>());
-  });
+  KernelsFor(x).Rope(x, positions, cos, sin, direction, y);
   return y;
 }
 
 class RopeFunction : public torch::autograd::Function<RopeFunction> {
  public:
   static Tensor forward(AutogradContext* ctx, const Tensor& x,
-                        const Tensor& positions,
-                        const std::shared_ptr<const RopeTable>& table) {
-    ctx->save_for_backward({positions});
-    Keep(ctx, "table", table);
-    return Rotated(x, positions, *table, 1.0f);
+                        const Tensor& positions, const Tensor& cos,
+                        const Tensor& sin) {
+    ctx->save_for_backward({positions, cos, sin});
+    return Rotated(x, positions, cos, sin, 1);
   }
 
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
-    const Tensor positions = ctx->get_saved_variables()[0];
-    const auto& table =
-        KeptValue<std::shared_ptr<const RopeTable>>(ctx, "table");
-    return {Rotated(grads[0].contiguous(), positions, *table, -1.0f), Tensor(),
-            Tensor()};
+    const variable_list saved = ctx->get_saved_variables();
+    return {Rotated(grads[0].contiguous(), saved[0], saved[1], saved[2], -1),
+            Tensor(), Tensor(), Tensor()};
   }
 };
 
@@ -168,66 +131,47 @@ class PackedAttentionFunction
         at::empty({q.size(0), q.size(1), v.size(2)}, q.options());
     const Tensor lse =
         at::empty({q.size(0), q.size(1)}, q.options().dtype(at::kFloat));
-    PONDER_DISPATCH(q.scalar_type(), [&] {
-      const int64_t num_rows = q.size(0);
-      const int64_t key_stride = k.size(1) * k.size(2);
-      const int64_t value_stride = v.size(1) * v.size(2);
-      const size_t num_sequences = cu_seqlens.size() - 1;
-      std::vector<const scalar_t*> key_blocks(num_sequences);
-      std::vector<const scalar_t*> value_blocks(num_sequences);
-      std::vector<kernels::KeyValues<scalar_t>> keys(num_rows);
-      std::vector<int64_t> num_keys(num_rows);
-      for (size_t s = 0; s < num_sequences; ++s) {
-        key_blocks[s] =
-            k.const_data_ptr<scalar_t>() + cu_seqlens[s] * key_stride;
-        value_blocks[s] =
-            v.const_data_ptr<scalar_t>() + cu_seqlens[s] * value_stride;
-        for (int64_t t = cu_seqlens[s]; t < cu_seqlens[s + 1]; ++t) {
-          // The whole sequence is one block.
-          keys[t] = {&key_blocks[s],
-                     &value_blocks[s],
-                     0,
-                     0,
-                     cu_seqlens[s + 1] - cu_seqlens[s],
-                     key_stride,
-                     k.size(2),
-                     value_stride,
-                     v.size(2)};
-          num_keys[t] = t - cu_seqlens[s] + 1;
-        }
-      }
-      kernels::Attention(q.const_data_ptr<scalar_t>(), keys.data(),
-                         num_keys.data(), scale, num_rows, q.size(1), k.size(1),
-                         k.size(2), v.size(2), out.mutable_data_ptr<scalar_t>(),
-                         lse.mutable_data_ptr<float>());
-    });
+    KernelsFor(q).PackedAttention(q, k, v, cu_seqlens, scale, out, lse);
     ctx->save_for_backward({q, k, v, out, lse});
-    Keep(ctx, "cu_seqlens", cu_seqlens);
+    ctx->saved_data["cu_seqlens"] = cu_seqlens;
     ctx->saved_data["scale"] = scale;
     return out;
   }
 
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
     const variable_list saved = ctx->get_saved_variables();
-    const Tensor &q = saved[0], &k = saved[1], &v = saved[2], &out = saved[3];
-    const auto& cu_seqlens = KeptValue<std::vector<int64_t>>(ctx, "cu_seqlens");
-    const Tensor dout = grads[0].contiguous();
+    const Tensor &q = saved[0], &k = saved[1], &v = saved[2];
     const Tensor dq = at::empty_like(q);
     const Tensor dk = at::empty_like(k);
     const Tensor dv = at::empty_like(v);
-    PONDER_DISPATCH(q.scalar_type(), [&] {
-      kernels::AttentionBackward(
-          q.const_data_ptr<scalar_t>(), k.const_data_ptr<scalar_t>(),
-          v.const_data_ptr<scalar_t>(), out.const_data_ptr<scalar_t>(),
-          saved[4].const_data_ptr<float>(), dout.const_data_ptr<scalar_t>(),
-          cu_seqlens.data(), static_cast<int64_t>(cu_seqlens.size()) - 1,
-          ctx->saved_data["scale"].toDouble(), q.size(1), k.size(1), k.size(2),
-          v.size(2), dq.mutable_data_ptr<scalar_t>(),
-          dk.mutable_data_ptr<scalar_t>(), dv.mutable_data_ptr<scalar_t>());
-    });
+    KernelsFor(q).PackedAttentionBackward(
+        q, k, v, saved[3], saved[4], grads[0].contiguous(),
+        ctx->saved_data["cu_seqlens"].toIntVector(),
+        ctx->saved_data["scale"].toDouble(), dq, dk, dv);
     return {dq, dk, dv, Tensor(), Tensor()};
   }
 };
+
+Tensor QuantizedLinear(const Tensor& x, const Tensor& weight,
+                       const Tensor& bias) {
+  TORCH_CHECK(x.is_cpu() && kernels::Q8RowBytes(x.size(1)) == weight.size(1));
+  const Tensor input = x.contiguous();
+  const Tensor b =
+      bias.defined() ? bias.to(x.scalar_type()) : at::empty({0}, x.options());
+  const Tensor y = at::empty({x.size(0), weight.size(0)}, x.options());
+  const auto run = [&]<typename E>(E) {
+    kernels::LinearQ8(input.const_data_ptr<E>(),
+                      weight.const_data_ptr<int8_t>(),
+                      b.numel() > 0 ? b.const_data_ptr<E>() : nullptr,
+                      x.size(0), x.size(1), y.size(1), y.mutable_data_ptr<E>());
+  };
+  if (x.scalar_type() == at::kFloat) {
+    run(float{});
+  } else {
+    run(at::BFloat16{});
+  }
+  return y;
+}
 
 // Runs body(begin, end) over [0, n) in chunks.
 template <typename Body>
@@ -243,27 +187,23 @@ class TokenLogprobsFunction
   // entropy: [N] to fill, or null.
   static Tensor forward(AutogradContext* ctx, const Tensor& hidden,
                         const Tensor& weight, const Tensor& ids,
-                        double temperature, int64_t chunk, float* entropy) {
+                        double temperature, int64_t chunk,
+                        const Tensor* entropy) {
     const int64_t n = hidden.size(0);
     const Tensor cast = weight.to(hidden.scalar_type());
     const at::TensorOptions float_options = hidden.options().dtype(at::kFloat);
     const Tensor lse = at::empty({n}, float_options);
     const Tensor logprobs = at::empty({n}, float_options);
-    const int64_t* id = ids.const_data_ptr<int64_t>();
     ForChunks(n, chunk, [&](int64_t begin, int64_t end) {
       const Tensor logits =
           Linear(hidden.slice(0, begin, end), cast, Tensor()).contiguous();
-      const int64_t vocab = logits.size(1);
-      PONDER_DISPATCH(logits.scalar_type(), [&] {
-        const scalar_t* row = logits.const_data_ptr<scalar_t>();
-        kernels::LogSumExp(row, temperature, end - begin, vocab,
-                           lse.mutable_data_ptr<float>() + begin,
-                           entropy == nullptr ? nullptr : entropy + begin);
-        for (int64_t t = begin; t < end; ++t, row += vocab) {
-          logprobs.mutable_data_ptr<float>()[t] = kernels::TokenLogprob(
-              row, id[t], temperature, lse.const_data_ptr<float>()[t]);
-        }
-      });
+      const DeviceKernels& kernels = KernelsFor(logits);
+      const Tensor chunk_lse = lse.slice(0, begin, end);
+      kernels.LogSumExp(
+          logits, temperature, chunk_lse,
+          entropy != nullptr ? entropy->slice(0, begin, end) : Tensor());
+      kernels.TokenLogprobs(logits, ids.slice(0, begin, end), temperature,
+                            chunk_lse, logprobs.slice(0, begin, end));
     });
     ctx->save_for_backward({hidden, weight, ids, lse});
     ctx->saved_data["temperature"] = temperature;
@@ -286,14 +226,9 @@ class TokenLogprobsFunction
               [&](int64_t begin, int64_t end) {
                 const Tensor rows = hidden.slice(0, begin, end);
                 const Tensor logits = Linear(rows, cast, Tensor()).contiguous();
-                PONDER_DISPATCH(logits.scalar_type(), [&] {
-                  kernels::TokenLogprobBackward(
-                      ids.const_data_ptr<int64_t>() + begin,
-                      lse.const_data_ptr<float>() + begin,
-                      dlogprobs.const_data_ptr<float>() + begin, temperature,
-                      end - begin, logits.size(1),
-                      logits.mutable_data_ptr<scalar_t>());
-                });
+                KernelsFor(logits).TokenLogprobBackward(
+                    ids.slice(0, begin, end), lse.slice(0, begin, end),
+                    dlogprobs.slice(0, begin, end), temperature, logits);
                 dhidden.slice(0, begin, end).copy_(at::matmul(logits, cast));
                 dweight.add_(at::matmul(logits.t(), rows));
               });
@@ -306,14 +241,12 @@ class TokenLogprobsFunction
 }  // namespace
 
 Tensor Linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
-  const Tensor w = weight.to(x.scalar_type());
-  const Tensor b = bias.defined() ? bias.to(x.scalar_type()) : bias;
-  const int64_t rows = x.size(0);
-  const int64_t missing = (4 - rows % 4) % 4;
-  if (missing == 0 || rows >= kRowsWithoutPadding) return at::linear(x, w, b);
-  const Tensor padded =
-      at::cat({x, at::zeros({missing, x.size(1)}, x.options())});
-  return at::linear(padded, w, b).slice(0, 0, rows);
+  const at::ScalarType type = x.scalar_type();
+  if (weight.scalar_type() == at::kChar)
+    return QuantizedLinear(x, weight, bias);
+  return LinearFunction::apply(
+      x.contiguous(), weight.to(type).contiguous(),
+      bias.defined() ? bias.to(type) : at::empty({0}, x.options()));
 }
 
 Tensor RmsNorm(const Tensor& x, const Tensor& weight, double eps) {
@@ -329,9 +262,15 @@ Tensor Sigmoid(const Tensor& x) {
   return SigmoidFunction::apply(x.contiguous());
 }
 
+RopeAngles MakeRopeAngles(const RopeTable& table, at::Device device) {
+  const int64_t half = table.half_dim;
+  return {at::tensor(table.cos).view({-1, half}).to(device),
+          at::tensor(table.sin).view({-1, half}).to(device)};
+}
+
 Tensor Rope(const Tensor& x, const Tensor& positions,
-            const std::shared_ptr<const RopeTable>& table) {
-  return RopeFunction::apply(x.contiguous(), positions, table);
+            const RopeAngles& angles) {
+  return RopeFunction::apply(x.contiguous(), positions, angles.cos, angles.sin);
 }
 
 Tensor PackedAttention(const Tensor& q, const Tensor& k, const Tensor& v,
@@ -347,11 +286,11 @@ TokenLogprobs ChunkedTokenLogprobs(const Tensor& hidden, const Tensor& weight,
   TORCH_CHECK(hidden.size(0) == ids.size(0) && temperature > 0 &&
               chunk_tokens > 0);
   TokenLogprobs result;
-  float* entropy = nullptr;
+  const Tensor* entropy = nullptr;
   if (want_entropy) {
     result.entropy =
         at::empty({hidden.size(0)}, hidden.options().dtype(at::kFloat));
-    entropy = result.entropy.mutable_data_ptr<float>();
+    entropy = &result.entropy;
   }
   result.logprobs = TokenLogprobsFunction::apply(
       hidden.contiguous(), weight, ids, temperature, chunk_tokens, entropy);

@@ -1,12 +1,11 @@
 // The kernels as functions over tensors, differentiable where LibTorch's
-// gradient mode is on. Tensors are contiguous, on the CPU, float32 or bfloat16.
-// Errors of shape are our own bugs and throw c10::Error. Thread-safe.
+// gradient mode is on. Tensors are contiguous, all on one device, float32 or
+// bfloat16. Errors of shape are our own bugs and throw c10::Error. Thread-safe.
 
 #ifndef PONDER_POLICY_OPS_H_
 #define PONDER_POLICY_OPS_H_
 
 #include <cstdint>
-#include <memory>
 #include <vector>
 
 #include "ATen/core/Tensor.h"
@@ -17,10 +16,10 @@ namespace ponder {
 // Letters as in kernels.h: T tokens, D hidden size, H query heads, G key
 // heads, K head size, V vocabulary, N chosen tokens.
 
-// y = x W^T + b; x [T, D], weight [out, D], bias [out] or undefined. The weight
-// is cast to x's type. The rows of a small product are padded to a multiple of
-// four, because only then LibTorch's float32 product gives a row the same bits
-// whatever the other rows and the number of threads (docs/numerics.md).
+// y = x W^T + b; x [T, D], weight [out, D], bias [out] or undefined. A weight
+// that QuantizedQ8() made is taken as it is, without gradients. Weight and bias
+// are cast to x's type. On the CPU a row of y depends on that row of x alone
+// (policy/linear_kernel.h).
 at::Tensor Linear(const at::Tensor& x, const at::Tensor& weight,
                   const at::Tensor& bias);
 
@@ -33,9 +32,16 @@ at::Tensor SwiGlu(const at::Tensor& gate, const at::Tensor& up);
 // 1 / (1 + exp(-x)); x float32 of any shape.
 at::Tensor Sigmoid(const at::Tensor& x);
 
-// x [T, heads, K]; positions [T] int64. `table` is kept alive by the graph.
+// A RopeTable on a device: [positions, K / 2] float32 each.
+struct RopeAngles {
+  at::Tensor cos;
+  at::Tensor sin;
+};
+RopeAngles MakeRopeAngles(const RopeTable& table, at::Device device);
+
+// x [T, heads, K]; positions [T] int64.
 at::Tensor Rope(const at::Tensor& x, const at::Tensor& positions,
-                const std::shared_ptr<const RopeTable>& table);
+                const RopeAngles& angles);
 
 // Causal attention within packed sequences. q [T, H, K]; k [T, G, K];
 // v [T, G, W]; cu_seqlens: first row of each sequence, and T. Returns

@@ -74,6 +74,7 @@ RopeTable MakeRopeTable(const RopeConfig& rope, int64_t head_dim,
   const std::vector<float> frequencies = RopeFrequencies(rope, head_dim);
   const double factor = RopeAttentionFactor(rope);
   RopeTable table;
+  table.half_dim = static_cast<int64_t>(frequencies.size());
   table.cos.reserve(num_positions * frequencies.size());
   table.sin.reserve(num_positions * frequencies.size());
   for (int64_t position = 0; position < num_positions; ++position) {

@@ -13,6 +13,7 @@ namespace ponder {
 // cos and sin of position * frequency, times the attention factor of yarn:
 // [num_positions, head_dim / 2] each, row by row.
 struct RopeTable {
+  int64_t half_dim;  // head_dim / 2.
   std::vector<float> cos;
   std::vector<float> sin;
 };

@@ -12,6 +12,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
 #include "base/philox.h"
+#include "policy/linear_kernel.h"
 
 namespace ponder {
 namespace {
@@ -232,10 +233,14 @@ absl::Status CheckTensors(const ModelConfig& config, const TensorMap& weights) {
           "the checkpoint has a tensor ", name, " that the architecture ",
           config.model_type, " does not know"));
     }
-    if (tensor.sizes() != at::IntArrayRef(it->second)) {
+    std::vector<int64_t> wanted = it->second;
+    if (tensor.scalar_type() == at::kChar && wanted.size() == 2) {
+      wanted[1] = kernels::Q8RowBytes(wanted[1]);  // QuantizedQ8()'s.
+    }
+    if (tensor.sizes() != at::IntArrayRef(wanted)) {
       return absl::InvalidArgumentError(absl::StrCat(
           "tensor ", name, " has shape [", absl::StrJoin(tensor.sizes(), ", "),
-          "], config.json wants [", absl::StrJoin(it->second, ", "), "]"));
+          "], config.json wants [", absl::StrJoin(wanted, ", "), "]"));
     }
   }
   return absl::OkStatus();

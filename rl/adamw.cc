@@ -5,6 +5,7 @@
 #include <numbers>
 
 #include "ATen/Parallel.h"
+#include "ATen/core/grad_mode.h"
 #include "ATen/ops/zeros_like.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -43,6 +44,16 @@ void UpdateSpan(const Update& u, const float* g, int64_t n, float* w, float* m,
     w[i] = w[i] * u.keep -
            u.step_size * m[i] / (std::sqrt(v[i]) * u.v_correction + u.epsilon);
   }
+}
+
+// The same by LibTorch's operations, on any device.
+void UpdateOnDevice(const Update& u, const at::Tensor& g, at::Tensor w,
+                    at::Tensor m, at::Tensor v) {
+  const at::NoGradGuard no_grad;
+  m.mul_(u.beta1).add_(g, u.rest1 * u.scale);
+  v.mul_(u.beta2).addcmul_(g, g, u.rest2 * u.scale * u.scale);
+  w.mul_(u.keep).addcdiv_(m, v.sqrt().mul_(u.v_correction).add_(u.epsilon),
+                          -u.step_size);
 }
 
 }  // namespace
@@ -119,6 +130,10 @@ bool AdamW::Step(double learning_rate, double grad_norm) {
             : 1.0f;
     const at::Tensor grad = weight.grad().contiguous();
     const Moments& moments = moments_.at(name);
+    if (!weight.is_cpu()) {
+      UpdateOnDevice(u, grad, weight, moments.m, moments.v);
+      continue;
+    }
     const float* g = grad.const_data_ptr<float>();
     float* w = weight.data_ptr<float>();
     float* m = moments.m.data_ptr<float>();

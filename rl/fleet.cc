@@ -124,7 +124,9 @@ absl::Status Fleet::StartWorker(int index) {
                      "--slots",
                      absl::StrCat(rollout.slots()),
                      "--kv-cache-tokens",
-                     absl::StrCat(rollout.kv_cache_tokens())};
+                     absl::StrCat(rollout.kv_cache_tokens()),
+                     "--device",
+                     Device_Name(options_.config.device())};
   PONDER_ASSIGN_OR_RETURN(workers_[index], ChildProcess::Start(child));
   return absl::OkStatus();
 }

@@ -85,11 +85,12 @@ std::vector<Learner::Packed> Learner::Pack(
                       sequence.behavior_logprobs.end());
       pack.cu_seqlens.push_back(static_cast<int64_t>(ids.size()));
     }
-    pack.ids = at::tensor(ids, at::kLong);
-    pack.rows = at::tensor(rows, at::kLong);
-    pack.targets = at::tensor(targets, at::kLong);
-    pack.behavior = at::tensor(behavior);
-    pack.advantages = at::tensor(advantages);
+    const at::Device device = decoder_->device();
+    pack.ids = at::tensor(ids, at::kLong).to(device);
+    pack.rows = at::tensor(rows, at::kLong).to(device);
+    pack.targets = at::tensor(targets, at::kLong).to(device);
+    pack.behavior = at::tensor(behavior).to(device);
+    pack.advantages = at::tensor(advantages).to(device);
   }
   return packs;
 }
@@ -254,16 +255,17 @@ LogprobMismatch Learner::CompareLogprobs(
 
 void Learner::FreezeReference(const TensorMap& weights) {
   reference_ =
-      *Decoder::Create(decoder_->config(), CopyTensors(weights, options_.dtype),
+      *Decoder::Create(decoder_->config(),
+                       CopyTensors(weights, options_.dtype, decoder_->device()),
                        options_.dtype, options_.max_tokens);
 }
 
-TensorMap CopyTensors(const TensorMap& tensors, at::ScalarType dtype) {
+TensorMap CopyTensors(const TensorMap& tensors, at::ScalarType dtype,
+                      at::Device device) {
   TensorMap copy;
   for (const auto& [name, tensor] : tensors) {
-    copy[name] =
-        tensor.detach().to(TensorType(name, dtype), /*non_blocking=*/false,
-                           /*copy=*/true);
+    copy[name] = tensor.detach().to(device, TensorType(name, dtype),
+                                    /*non_blocking=*/false, /*copy=*/true);
   }
   return copy;
 }

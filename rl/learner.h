@@ -58,8 +58,9 @@ struct LogprobMismatch {
   int64_t tokens = 0;
 };
 
-// Copies of all tensors as `dtype`, without gradients.
-TensorMap CopyTensors(const TensorMap& tensors, at::ScalarType dtype);
+// Copies of all tensors on `device` as `dtype`, without gradients.
+TensorMap CopyTensors(const TensorMap& tensors, at::ScalarType dtype,
+                      at::Device device);
 
 // Holds float32 master weights, their gradients and an optimizer. Not
 // thread-safe.

@@ -276,7 +276,8 @@ TEST(LearnerTest, NoAdvantageAtAllChangesNothing) {
   std::vector<TrainSequence> batch = OffPolicyBatch();
   for (TrainSequence& sequence : batch) sequence.advantage = 0;
   const auto learner = MakeLearner();
-  const TensorMap before = CopyTensors(learner->weights(), at::kFloat);
+  const TensorMap before =
+      CopyTensors(learner->weights(), at::kFloat, at::kCPU);
   const UpdateStats stats =
       learner->PolicyUpdate(batch, CountTargets(batch), 1, {}, 1e-2, nullptr);
   EXPECT_FALSE(stats.applied);
@@ -288,7 +289,8 @@ TEST(LearnerTest, NoAdvantageAtAllChangesNothing) {
 TEST(LearnerTest, LearningRateZeroChangesNoWeight) {
   const std::vector<TrainSequence> batch = OffPolicyBatch();
   const auto learner = MakeLearner();
-  const TensorMap before = CopyTensors(learner->weights(), at::kFloat);
+  const TensorMap before =
+      CopyTensors(learner->weights(), at::kFloat, at::kCPU);
   EXPECT_TRUE(
       learner->PolicyUpdate(batch, CountTargets(batch), 1, {}, 0, nullptr)
           .applied);
@@ -478,8 +480,9 @@ TEST(LearnerTest, ADensePolicyHasNoExpertsToBalance) {
 
 TEST(LearnerTest, CopiesDoNotFollowTheWeights) {
   const auto learner = MakeLearner();
-  const TensorMap copy = CopyTensors(learner->weights(), at::kBFloat16);
-  const TensorMap same = CopyTensors(learner->weights(), at::kFloat);
+  const TensorMap copy =
+      CopyTensors(learner->weights(), at::kBFloat16, at::kCPU);
+  const TensorMap same = CopyTensors(learner->weights(), at::kFloat, at::kCPU);
   EXPECT_EQ(copy.begin()->second.scalar_type(), at::kBFloat16);
   EXPECT_FALSE(same.begin()->second.requires_grad());
   learner->SupervisedUpdate(MakeBatch(2), 1e-2);

@@ -99,7 +99,7 @@ absl::Status Run::NeedFleet() {
 }
 
 int64_t Run::PublishWeights(const TensorMap& source) {
-  return fleet->Publish(CopyTensors(source, dtype()));
+  return fleet->Publish(CopyTensors(source, dtype(), at::kCPU));
 }
 
 absl::StatusOr<StageData> Run::LoadStageData(

@@ -95,6 +95,8 @@ struct Run {
   void UpdateClocks();
 
   at::ScalarType dtype() const;
+  // Where `weights` are; made ready before they are loaded.
+  at::Device device = at::kCPU;
   // Prompt and response together.
   int64_t max_tokens() const;
   int32_t end_id() const;

@@ -191,7 +191,9 @@ absl::StatusOr<std::string> RunFolder::SaveCheckpoint(
       absl::StrCat(writer.folder(), "/", kStateFile), state.dump(2) + "\n"));
   if (!optimizer.empty()) {
     std::vector<TensorInfo> tensors;
-    for (const auto& [name, tensor] : optimizer) {
+    TensorMap on_cpu;  // Owns the bytes until they are written.
+    for (const auto& [name, moment] : optimizer) {
+      const at::Tensor& tensor = on_cpu[name] = moment.to(at::kCPU);
       TensorInfo info;
       info.name = name;
       info.dtype = "F32";

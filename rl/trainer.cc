@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/status_macros.h"
 #include "base/stop_signal.h"
+#include "policy/device.h"
 #include "policy/random_checkpoint.h"
 #include "proto/text_config.h"
 #include "rl/architecture.h"
@@ -21,6 +22,11 @@
 
 namespace ponder {
 namespace {
+
+// Copies, as training outlives the files that a checkpoint maps.
+void SetWeights(Run& run, const TensorMap& weights) {
+  run.weights = CopyTensors(weights, at::kFloat, run.device);
+}
 
 // The policy that the configuration names.
 absl::Status LoadPolicy(Run& run) {
@@ -40,14 +46,14 @@ absl::Status LoadPolicy(Run& run) {
   }
   run.model = checkpoint.config;
   run.files = std::move(checkpoint.files);
-  run.weights = std::move(checkpoint.weights);
+  SetWeights(run, checkpoint.weights);
   return absl::OkStatus();
 }
 
 absl::Status LoadWeights(Run& run, const std::string& folder) {
   PONDER_ASSIGN_OR_RETURN(Checkpoint checkpoint,
                           LoadCheckpoint(folder, at::kFloat));
-  run.weights = std::move(checkpoint.weights);
+  SetWeights(run, checkpoint.weights);
   return absl::OkStatus();
 }
 
@@ -339,6 +345,8 @@ absl::Status Train(const RunConfig& config, const TrainOptions& options) {
       options.resume.empty()
           ? absl::StrCat(config.runs_dir(), "/", config.name())
           : options.resume;
+  PONDER_ASSIGN_OR_RETURN(const at::Device device,
+                          OpenDevice(Device_Name(config.device())));
   if (options.resume.empty()) {
     PONDER_RETURN_IF_ERROR(CheckInputs(config).status());
   }
@@ -375,6 +383,7 @@ absl::Status Train(const RunConfig& config, const TrainOptions& options) {
   run.run_start = absl::Now() - absl::Seconds(run.state.run_seconds);
   run.stage_core_start =
       CoreSecondsOfProcessTree() - run.state.stage_core_seconds;
+  run.device = device;
   PONDER_RETURN_IF_ERROR(LoadPolicy(run));
   PONDER_RETURN_IF_ERROR(MakeTools(run));
   PONDER_RETURN_IF_ERROR(CheckDisk(run));

@@ -1,18 +1,16 @@
 #include "rollout/engine.h"
 
 #include <algorithm>
-#include <cstring>
 #include <utility>
 
-#include "ATen/Dispatch.h"
-#include "ATen/Parallel.h"
 #include "ATen/ops/empty.h"
 #include "ATen/ops/index_select.h"
+#include "ATen/ops/tensor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "base/check.h"
-#include "policy/kernels.h"
+#include "policy/device_kernels.h"
 
 namespace ponder {
 namespace {
@@ -31,7 +29,8 @@ void Engine::SetPolicy(std::shared_ptr<const Decoder> decoder) {
   PONDER_CHECK(idle());
   decoder_ = std::move(decoder);
   if (cache_ == nullptr) {
-    cache_ = std::make_unique<KvCache>(decoder_->config(), decoder_->dtype());
+    cache_ = std::make_unique<KvCache>(decoder_->config(), decoder_->dtype(),
+                                       decoder_->device());
   }
 }
 
@@ -97,92 +96,39 @@ absl::Status Engine::Add(GenerationRequest request) {
 Tensor Engine::Forward(const std::vector<Row>& rows,
                        const std::vector<int64_t>& wanted) {
   const int64_t num_rows = static_cast<int64_t>(rows.size());
-  const Tensor ids = at::empty({num_rows}, at::kLong);
-  const Tensor positions = at::empty({num_rows}, at::kLong);
-  std::vector<int64_t> num_keys(num_rows);
+  std::vector<int64_t> ids(num_rows), positions(num_rows), num_keys(num_rows);
   // Rows of one sequence follow each other and share one list of blocks.
-  std::vector<std::vector<char*>> lists;
-  std::vector<size_t> list_of_row(num_rows);
+  std::vector<int64_t> blocks, first_block(num_rows);
   for (int64_t t = 0; t < num_rows; ++t) {
-    ids.mutable_data_ptr<int64_t>()[t] = rows[t].id;
-    positions.mutable_data_ptr<int64_t>()[t] = rows[t].position;
+    ids[t] = rows[t].id;
+    positions[t] = rows[t].position;
     num_keys[t] = rows[t].position + 1;
-    if (t == 0 || rows[t].blocks != rows[t - 1].blocks) {
-      std::vector<char*>& list = lists.emplace_back();
-      for (const int32_t block : *rows[t].blocks) {
-        list.push_back(cache_->data(block));
-      }
+    if (t > 0 && rows[t].blocks == rows[t - 1].blocks) {
+      first_block[t] = first_block[t - 1];
+      continue;
     }
-    list_of_row[t] = lists.size() - 1;
+    first_block[t] = static_cast<int64_t>(blocks.size());
+    for (const int32_t block : *rows[t].blocks) {
+      blocks.push_back(cache_->address(block));
+    }
   }
-
-  const ModelConfig& config = decoder_->config();
+  const auto on_device = [&](const std::vector<int64_t>& values) {
+    return at::tensor(values, at::kLong).to(decoder_->device());
+  };
+  const CachedRows cached = {on_device(blocks), on_device(first_block),
+                             on_device(num_keys)};
   const auto attend = [&](int64_t layer, const Tensor& q, const Tensor& k,
                           const Tensor& v) {
-    const int64_t heads = config.cache_heads();
-    const int64_t key_dim = config.cache_key_dim();
-    // Of what attention returns; the cache may hold less (cache_value_dim()).
-    const int64_t value_dim = v.size(2);
-    const Tensor out =
-        at::empty({num_rows, config.num_heads, value_dim}, q.options());
-    const auto run = [&]<typename E>(E) {
-      // Of a tensor [T, heads, size], row t goes to its place in the cache.
-      const auto store = [&](const Tensor& rows_of_heads, int64_t t, E* to,
-                             int64_t head_stride) {
-        const int64_t size = rows_of_heads.size(2);
-        const E* from = rows_of_heads.const_data_ptr<E>() + t * heads * size;
-        for (int64_t g = 0; g < heads; ++g) {
-          std::memcpy(to + g * head_stride, from + g * size, size * sizeof(E));
-        }
-      };
-      const Tensor queries = q.contiguous();
-      const Tensor keys = k.contiguous(), values = v.contiguous();
-      std::vector<kernels::KeyValues<E>> seen(num_rows);
-      // Store first: a row sees itself and the rows before it.
-      for (int64_t t = 0; t < num_rows; ++t) {
-        const std::vector<char*>& list = lists[list_of_row[t]];
-        E* block = reinterpret_cast<E*>(
-            list[rows[t].position / KvCache::kBlockTokens]);
-        const int64_t at = rows[t].position % KvCache::kBlockTokens;
-        store(
-            keys, t,
-            block + cache_->KeyOffset(layer) + at * cache_->key_token_stride(),
-            cache_->key_head_stride());
-        if (config.cache_value_dim() > 0) {
-          store(values, t,
-                block + cache_->ValueOffset(layer) +
-                    at * cache_->value_token_stride(),
-                cache_->value_head_stride());
-        }
-        const E* const* blocks = reinterpret_cast<const E* const*>(list.data());
-        seen[t] = {blocks,
-                   blocks,
-                   cache_->KeyOffset(layer),
-                   cache_->ValueOffset(layer),
-                   KvCache::kBlockTokens,
-                   cache_->key_token_stride(),
-                   cache_->key_head_stride(),
-                   cache_->value_token_stride(),
-                   cache_->value_head_stride()};
-      }
-      kernels::Attention(queries.const_data_ptr<E>(), seen.data(),
-                         num_keys.data(), decoder_->attention_scale(), num_rows,
-                         config.num_heads, heads, key_dim, value_dim,
-                         out.mutable_data_ptr<E>(), nullptr);
-    };
-    if (q.scalar_type() == at::kFloat) {
-      run(float{});
-    } else {
-      run(at::BFloat16{});
-    }
+    const Tensor out = at::empty({num_rows, q.size(1), v.size(2)}, q.options());
+    KernelsFor(q).CachedAttention(q.contiguous(), k.contiguous(),
+                                  v.contiguous(), cached, cache_->Layout(layer),
+                                  decoder_->attention_scale(), out);
     return out;
   };
-
-  const Tensor hidden = decoder_->CachedHidden(ids, positions, attend);
-  const Tensor index =
-      at::empty({static_cast<int64_t>(wanted.size())}, at::kLong);
-  std::copy(wanted.begin(), wanted.end(), index.mutable_data_ptr<int64_t>());
-  return decoder_->Logits(at::index_select(hidden, 0, index)).contiguous();
+  const Tensor hidden =
+      decoder_->CachedHidden(on_device(ids), on_device(positions), attend);
+  return decoder_->Logits(at::index_select(hidden, 0, on_device(wanted)))
+      .contiguous();
 }
 
 bool Engine::Ended(const Sequence& sequence, bool* truncated) const {
@@ -293,18 +239,23 @@ void Engine::Step(const std::function<void(GeneratedSample)>& on_finished) {
     for (const int32_t block : group->prompt_blocks) cache_->Release(block);
   }
 
-  at::parallel_for(0, static_cast<int64_t>(running_.size()), 1,
-                   [&](int64_t begin, int64_t end) {
-                     for (int64_t i = begin; i < end; ++i) {
-                       Sequence& sequence = running_[i];
-                       const SampledToken token = SampleToken(
-                           logits[logits_row[i]],
-                           sequence.group->request.samples[sequence.index],
-                           static_cast<int64_t>(sequence.ids.size()));
-                       sequence.ids.push_back(token.id);
-                       sequence.logprobs.push_back(token.logprob);
-                     }
-                   });
+  std::vector<SamplingParams> params;
+  std::vector<int64_t> positions;
+  for (const Sequence& sequence : running_) {
+    params.push_back(sequence.group->request.samples[sequence.index]);
+    positions.push_back(static_cast<int64_t>(sequence.ids.size()));
+  }
+  const Tensor index = at::tensor(logits_row, at::kLong).to(logits.device());
+  const std::vector<SampledToken> tokens = SampleTokens(
+      prefilled.empty() ? logits : at::index_select(logits, 0, index), params,
+      positions);
+  for (size_t i = 0; i < running_.size(); ++i) {
+    Sequence& sequence = running_[i];
+    sequence.ids.push_back(tokens[i].id);
+    sequence.logprobs.push_back(tokens[i].logprob);
+    const GenerationRequest& request = sequence.group->request;
+    if (request.on_token) request.on_token(sequence.index, tokens[i].id);
+  }
   sampled_tokens_ += static_cast<int64_t>(running_.size());
 
   std::vector<Sequence> still_running;

@@ -26,6 +26,9 @@ struct GenerationRequest {
   int32_t max_response_tokens = 0;
   std::vector<int32_t> stop_ids;
   std::vector<std::string> stop_strings;
+  // Called with each token as it is drawn: the sample's index and the id. May
+  // be null.
+  std::function<void(int32_t index, int32_t id)> on_token;
 };
 
 struct GeneratedSample {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "ATen/core/Tensor.h"
+#include "policy/device_kernels.h"
 #include "policy/model_config.h"
 
 namespace ponder {
@@ -26,7 +27,7 @@ class KvCache {
  public:
   static constexpr int64_t kBlockTokens = 16;
 
-  KvCache(const ModelConfig& config, at::ScalarType dtype);
+  KvCache(const ModelConfig& config, at::ScalarType dtype, at::Device device);
 
   KvCache(const KvCache&) = delete;
   KvCache& operator=(const KvCache&) = delete;
@@ -43,25 +44,11 @@ class KvCache {
   // A new block with the content of `block`.
   int32_t Copy(int32_t block);
 
-  // First byte of the block.
-  char* data(int32_t block) const;
+  // Address of the block's first byte, on the device.
+  int64_t address(int32_t block) const;
 
-  // Elements from a block's first to the keys and values of `layer`.
-  int64_t KeyOffset(int64_t layer) const {
-    return layer * (key_size_ + value_size_);
-  }
-  int64_t ValueOffset(int64_t layer) const {
-    return KeyOffset(layer) + (value_dim_ == 0 ? 0 : key_size_);
-  }
-  // Elements between tokens, and between key heads.
-  int64_t key_token_stride() const { return key_dim_; }
-  int64_t key_head_stride() const { return kBlockTokens * key_dim_; }
-  int64_t value_token_stride() const {
-    return value_dim_ == 0 ? key_dim_ : value_dim_;
-  }
-  int64_t value_head_stride() const {
-    return kBlockTokens * value_token_stride();
-  }
+  // Where a block holds the keys and values of `layer`.
+  CacheLayout Layout(int64_t layer) const;
 
   int64_t num_used_blocks() const {
     return static_cast<int64_t>(references_.size() - free_.size());
@@ -70,7 +57,12 @@ class KvCache {
  private:
   static constexpr int64_t kChunkBlocks = 64;
 
+  // The bytes of one block, [block_bytes_].
+  at::Tensor Bytes(int32_t block) const;
+
   const at::ScalarType dtype_;
+  const at::Device device_;
+  const int64_t num_heads_;
   const int64_t key_dim_;
   const int64_t value_dim_;
   const int64_t key_size_;  // Elements of one layer's keys in a block.

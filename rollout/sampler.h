@@ -1,9 +1,10 @@
-// Draws one token from a row of logits.
+// Draws tokens from rows of logits.
 
 #ifndef PONDER_ROLLOUT_SAMPLER_H_
 #define PONDER_ROLLOUT_SAMPLER_H_
 
 #include <cstdint>
+#include <vector>
 
 #include "ATen/core/Tensor.h"
 
@@ -24,11 +25,13 @@ struct SampledToken {
   float logprob;
 };
 
-// Draws the token at place `position` of the response by inverse CDF in
-// ascending token id, with the random number (key, position). logits [V] is one
-// contiguous row, float32 or bfloat16. Thread-safe.
-SampledToken SampleToken(const at::Tensor& logits, const SamplingParams& params,
-                         int64_t position);
+// Draws a token of each row of logits [N, V], float32 or bfloat16 on any
+// device: row n by inverse CDF in ascending token id with the random number
+// (params[n].key, positions[n]), where positions[n] is the token's place in its
+// response. Thread-safe.
+std::vector<SampledToken> SampleTokens(
+    const at::Tensor& logits, const std::vector<SamplingParams>& params,
+    const std::vector<int64_t>& positions);
 
 }  // namespace ponder
 

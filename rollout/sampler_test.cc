@@ -10,6 +10,11 @@ namespace {
 
 using at::Tensor;
 
+SampledToken SampleToken(const Tensor& logits, const SamplingParams& params,
+                         int64_t position) {
+  return SampleTokens(logits.unsqueeze(0), {params}, {position})[0];
+}
+
 std::vector<double> Frequencies(const Tensor& logits, SamplingParams params,
                                 int draws) {
   std::vector<double> counts(logits.size(0), 0);

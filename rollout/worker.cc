@@ -22,6 +22,7 @@
 #include "grpcpp/create_channel.h"
 #include "grpcpp/security/credentials.h"
 #include "policy/checkpoint.h"
+#include "policy/device.h"
 #include "policy/text/unicode.h"
 #include "proto/coordinator.grpc.pb.h"
 #include "rollout/group_scorer.h"
@@ -78,6 +79,7 @@ class Worker {
       : options_(options), leases_(/*capacity=*/4) {}
 
   absl::Status Run() {
+    PONDER_ASSIGN_OR_RETURN(device_, OpenDevice(options_.device));
     PONDER_RETURN_IF_ERROR(Register());
     std::thread lease_thread([this] { LeaseLoop(); });
     std::thread heartbeat_thread([this] { HeartbeatLoop(); });
@@ -193,6 +195,9 @@ class Worker {
         if (absl::IsNotFound(policy.status())) continue;  // Overtaken.
         if (!policy.ok()) return Fail(policy.status());
         decoder.reset();  // The engine keeps the old one while it needs it.
+        for (auto& [name, weight] : policy->weights) {
+          weight = weight.to(device_);
+        }
         auto created = Decoder::Create(config_, std::move(policy->weights),
                                        dtype_, run_.max_sequence_tokens());
         if (!created.ok()) return Fail(created.status());
@@ -418,6 +423,7 @@ class Worker {
   const WorkerOptions options_;
   RegisterResponse run_;
   ModelConfig config_;
+  at::Device device_ = at::kCPU;
   at::ScalarType dtype_ = at::kFloat;
   std::unique_ptr<Tokenizer> tokenizer_;
   std::unique_ptr<Coordinator::Stub> coordinator_;

@@ -16,6 +16,7 @@ struct WorkerOptions {
   std::string coordinator_address;  // host:port.
   std::string name = "worker";
   Engine::Options engine;
+  std::string device = "cpu";  // As OpenDevice() takes it.
   // The trainer's longest silence before the worker gives up.
   absl::Duration coordinator_timeout = absl::Seconds(60);
 };

@@ -327,7 +327,8 @@ absl::StatusOr<std::unique_ptr<SafetensorsFile>> SafetensorsFile::Open(
   const size_t size = static_cast<size_t>(status.st_size);
   // An empty file cannot be mapped; parsing no bytes gives the error.
   void* const map =
-      size > 0 ? mmap(nullptr, size, PROT_READ, MAP_PRIVATE, fd, 0) : nullptr;
+      size > 0 ? mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0)
+               : nullptr;
   const absl::Status map_error =
       map == MAP_FAILED ? ErrnoStatus("cannot map", path) : absl::OkStatus();
   close(fd);

@@ -45,8 +45,8 @@ int64_t SafetensorsDtypeSize(absl::string_view dtype);
 absl::StatusOr<std::vector<TensorInfo>> ParseSafetensors(
     absl::string_view file, absl::string_view where);
 
-// A file mapped into memory, read-only. The tensors' bytes live as long as this
-// object. Thread-safe. Shortening the file while it is open ends the process
+// A file mapped into memory. The tensors' bytes live as long as this object;
+// writing to them changes memory, not the file. Thread-safe. Shortening the file while it is open ends the process
 // (SIGBUS); Ponder replaces files by renaming, which is safe.
 class SafetensorsFile {
  public:

@@ -155,7 +155,7 @@ TEST_F(CommandsTest, DoctorLooksAtAModel) {
   EXPECT_EQ(result.exit_code, 0) << result.err;
   EXPECT_THAT(result.out,
               AllOf(HasSubstr("qwen2, 2 layers of 32"), HasSubstr("F32"),
-                    HasSubstr("259 ids"), HasSubstr("50.0 % of plain")));
+                    HasSubstr("259 ids"), HasSubstr("50.00 % of the 256 of plain")));
   ExpectRefused({"doctor", "--model", "tests/parity/golden/models/qwen2"},
                 "tokenizer.json is missing");
 }
