@@ -13,15 +13,20 @@
 #include <vector>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/philox.h"
 #include "base/status_macros.h"
 #include "base/stop_signal.h"
 #include "cli/command.h"
 #include "cli/policy_folder.h"
+#include "cli/text_stream.h"
+#include "nlohmann/json.hpp"
 #include "policy/checkpoint.h"
+#include "policy/device.h"
 #include "policy/files/safetensors.h"
 #include "policy/jinja/chat_template.h"
+#include "policy/quantized_weights.h"
 #include "policy/text/tokenizer.h"
 #include "rollout/engine.h"
 
@@ -31,17 +36,37 @@ namespace {
 struct ChatFlags {
   std::string from;
   std::optional<std::string> prompt;
+  std::string system;
+  std::string weights = "auto";
+  std::string device = "cpu";
   double temperature = 1;
-  int32_t max_tokens = 256;
+  int32_t max_tokens = 1024;
   uint64_t seed = 1;
 };
 
-// bfloat16 where the weights are stored in 16 bits.
-absl::StatusOr<at::ScalarType> ActivationType(const std::string& folder) {
+// How weights are held: float32 and bfloat16 as they are stored, or as asked.
+struct WeightType {
+  at::ScalarType dtype = at::kFloat;
+  bool quantized = false;
+};
+
+absl::StatusOr<WeightType> WeightTypeOf(const ChatFlags& flags,
+                                        const std::string& folder) {
+  if (flags.weights == "f32") return WeightType{at::kFloat, false};
+  if (flags.weights == "bf16") return WeightType{at::kBFloat16, false};
+  if (flags.weights == "q8_0") {
+    if (flags.device == "cpu") return WeightType{at::kBFloat16, true};
+    return absl::InvalidArgumentError(
+        "--weights q8_0 is for the CPU; take bf16 with --device cuda");
+  }
   PONDER_ASSIGN_OR_RETURN(const auto file, SafetensorsFolder::Open(folder));
   const bool is_float32 =
       !file->tensors().empty() && file->tensors().front().dtype == "F32";
-  return is_float32 ? at::kFloat : at::kBFloat16;
+  return WeightType{is_float32 ? at::kFloat : at::kBFloat16, false};
+}
+
+bool ThoughtIsOpen(absl::string_view prompt) {
+  return absl::EndsWith(absl::StripTrailingAsciiWhitespace(prompt), "<think>");
 }
 
 class Chat {
@@ -49,8 +74,15 @@ class Chat {
   static absl::StatusOr<std::unique_ptr<Chat>> Open(const ChatFlags& flags) {
     PONDER_ASSIGN_OR_RETURN(const std::string folder,
                             FindPolicyFolder(flags.from));
-    PONDER_ASSIGN_OR_RETURN(const at::ScalarType dtype, ActivationType(folder));
-    PONDER_ASSIGN_OR_RETURN(Checkpoint policy, LoadCheckpoint(folder, dtype));
+    PONDER_ASSIGN_OR_RETURN(const at::Device device, OpenDevice(flags.device));
+    PONDER_ASSIGN_OR_RETURN(const WeightType type, WeightTypeOf(flags, folder));
+    PONDER_ASSIGN_OR_RETURN(
+        Checkpoint policy,
+        LoadCheckpoint(folder, type.dtype,
+                       [&](const std::string& name, const at::Tensor& weight) {
+                         return type.quantized ? QuantizedQ8(name, weight)
+                                               : weight.to(device);
+                       }));
     const auto tokenizer_json = policy.files.find("tokenizer.json");
     if (tokenizer_json == policy.files.end()) {
       return absl::NotFoundError(
@@ -64,35 +96,60 @@ class Chat {
     chat->stop_ids_ = policy.config.eos_token_ids;
     PONDER_ASSIGN_OR_RETURN(chat->chat_template_,
                             ChatTemplate::FromFiles(policy.files));
-    std::fprintf(stderr, "%s: %s, %s parameters\n", folder.c_str(),
-                 policy.config.model_type.c_str(),
-                 absl::StrCat(policy.config.NumParameters()).c_str());
+    int64_t bytes = 0;
+    for (const auto& [name, weight] : policy.weights) {
+      bytes += static_cast<int64_t>(weight.nbytes());
+    }
+    std::fprintf(stderr, "%s: %s, %s parameters in %.1f MiB as %s on %s\n",
+                 folder.c_str(), policy.config.model_type.c_str(),
+                 absl::StrCat(policy.config.NumParameters()).c_str(),
+                 static_cast<double>(bytes) / (1 << 20),
+                 type.quantized                ? "q8_0"
+                 : type.dtype == at::kBFloat16 ? "bf16"
+                                               : "f32",
+                 flags.device.c_str());
     if (chat->chat_template_ == nullptr) {
       std::fprintf(stderr,
                    "it has no chat template: the text goes in as it is\n");
+      if (!flags.system.empty()) {
+        return absl::InvalidArgumentError(absl::StrCat(
+            folder, ": has no chat template that would take --system"));
+      }
     }
+    chat->Restart();
     constexpr int64_t kLongest = 32768;  // Tokens; bounds the rotary tables.
     chat->max_tokens_ =
         std::min(policy.config.max_position_embeddings, kLongest);
     PONDER_ASSIGN_OR_RETURN(
         auto decoder, Decoder::Create(policy.config, std::move(policy.weights),
-                                      dtype, chat->max_tokens_));
+                                      type.dtype, chat->max_tokens_));
     chat->engine_ =
         std::make_unique<Engine>(Engine::Options(), chat->tokenizer_.get());
     chat->engine_->SetPolicy(std::move(decoder));
     return chat;
   }
 
-  // The response to `prompt`. CANCELLED after a stop signal.
-  absl::StatusOr<std::string> Answer(const std::string& prompt) {
+  // Forgets what was said.
+  void Restart() {
+    messages_ = nlohmann::ordered_json::array();
+    if (!flags_.system.empty()) {
+      messages_.push_back({{"role", "system"}, {"content", flags_.system}});
+    }
+  }
+
+  // Prints the answer to `prompt`, as it is sampled. What was said before is a
+  // part of the conversation where a chat template makes one. CANCELLED after a
+  // stop signal.
+  absl::Status Answer(const std::string& prompt) {
     GenerationRequest request;
     request.group_id = "chat";
     std::string text = prompt;
+    nlohmann::ordered_json messages = messages_;
     if (chat_template_ != nullptr) {
+      messages.push_back({{"role", "user"}, {"content", prompt}});
       PONDER_ASSIGN_OR_RETURN(
           text, chat_template_->Render(
-                    {{"messages", {{{"role", "user"}, {"content", prompt}}}},
-                     {"add_generation_prompt", true}}));
+                    {{"messages", messages}, {"add_generation_prompt", true}}));
     }
     request.prompt_ids = tokenizer_->Encode(text);
     SamplingParams sampling;
@@ -103,27 +160,37 @@ class Chat {
     const int64_t room =
         max_tokens_ - static_cast<int64_t>(request.prompt_ids.size());
     if (request.prompt_ids.empty() || room < 1) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "the question has ", request.prompt_ids.size(),
-          " tokens; wanted at least 1 and fewer than ", max_tokens_));
+      return absl::InvalidArgumentError(
+          absl::StrCat("the conversation has ", request.prompt_ids.size(),
+                       " tokens; wanted at least 1 and fewer than ",
+                       max_tokens_, "; /new begins another"));
     }
     const int32_t limit =
         static_cast<int32_t>(std::min<int64_t>(room, flags_.max_tokens));
     request.max_response_tokens = limit;
     request.stop_ids = stop_ids_;
+    TextStream stream(tokenizer_.get(), ThoughtIsOpen(text),
+                      /*dim=*/isatty(STDOUT_FILENO) != 0, stdout);
+    request.on_token = [&](int32_t, int32_t id) { stream.Add(id); };
     PONDER_RETURN_IF_ERROR(engine_->Add(std::move(request)));
-    std::string response;
+    bool truncated = false;
     while (!engine_->idle()) {
-      if (StopRequested()) return absl::CancelledError("stopped");
-      engine_->Step([&](GeneratedSample sample) {
-        response = tokenizer_->Decode(sample.response_ids,
-                                      /*skip_special_tokens=*/true);
-        if (sample.truncated) {
-          absl::StrAppend(&response, "\n[cut after ", limit, " tokens]");
-        }
-      });
+      if (StopRequested()) {
+        stream.Finish();
+        return absl::CancelledError("stopped");
+      }
+      engine_->Step(
+          [&](GeneratedSample sample) { truncated = sample.truncated; });
     }
-    return response;
+    messages.push_back({{"role", "assistant"}, {"content", stream.Finish()}});
+    messages_ = std::move(messages);
+    std::printf("\n");
+    std::fflush(stdout);
+    if (truncated) {
+      std::fprintf(stderr, "[cut after %d tokens; --max-tokens allows more]\n",
+                   limit);
+    }
+    return absl::OkStatus();
   }
 
  private:
@@ -136,25 +203,26 @@ class Chat {
   std::unique_ptr<ChatTemplate> chat_template_;  // Null if it has none.
   std::unique_ptr<Engine> engine_;
   uint64_t num_answers_ = 0;
+  nlohmann::ordered_json messages_;  // Of the conversation so far.
 };
 
-// One answer for each line that a person types, each a conversation of its own.
+// A conversation, a line of the terminal at a time.
 absl::Status TalkOnTerminal(Chat& chat) {
   std::fprintf(stderr,
-               "a question a line, each by itself; an empty line or Ctrl-D "
-               "ends\n");
+               "a question a line; /new begins another conversation; an empty "
+               "line or Ctrl-D ends\n");
   std::string line;
   while (true) {
     std::fputs("> ", stderr);
     if (!std::getline(std::cin, line) || line.empty()) return absl::OkStatus();
-    const absl::StatusOr<std::string> answer = chat.Answer(line);
-    if (absl::IsCancelled(answer.status())) return absl::OkStatus();
-    if (answer.ok()) {
-      std::printf("%s\n", answer->c_str());
-      std::fflush(stdout);
-    } else {
-      std::fprintf(stderr, "%s\n",
-                   std::string(answer.status().message()).c_str());
+    if (line == "/new") {
+      chat.Restart();
+      continue;
+    }
+    const absl::Status status = chat.Answer(line);
+    if (absl::IsCancelled(status)) return absl::OkStatus();
+    if (!status.ok()) {
+      std::fprintf(stderr, "%s\n", std::string(status.message()).c_str());
     }
   }
 }
@@ -172,9 +240,7 @@ absl::Status RunChat(const ChatFlags& flags) {
   }
   PONDER_ASSIGN_OR_RETURN(const auto chat, Chat::Open(flags));
   if (interactive) return TalkOnTerminal(*chat);
-  PONDER_ASSIGN_OR_RETURN(const std::string answer, chat->Answer(prompt));
-  std::printf("%s\n", answer.c_str());
-  return absl::OkStatus();
+  return chat->Answer(prompt);
 }
 
 }  // namespace
@@ -189,6 +255,17 @@ void AddChatCommand(CLI::App& app, Command* chosen) {
   command->add_option("--prompt", flags->prompt,
                       "Ask this and end; else lines of the terminal, or the "
                       "whole of standard input");
+  command->add_option("--system", flags->system,
+                      "A system message, for a policy with a chat template");
+  command
+      ->add_option("--weights", flags->weights,
+                   "How weights are held: f32, bf16, q8_0 (8 bits, the CPU "
+                   "only), or auto, as they are stored")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"auto", "f32", "bf16", "q8_0"}));
+  command->add_option("--device", flags->device, "cpu, or cuda")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"cpu", "cuda"}));
   command->add_option("--temperature", flags->temperature, "0: greedy")
       ->capture_default_str()
       ->check(CLI::Range(0.0, 100.0));

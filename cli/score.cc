@@ -16,6 +16,7 @@
 #include "cli/command.h"
 #include "nlohmann/json.hpp"
 #include "policy/checkpoint.h"
+#include "policy/device.h"
 #include "policy/files/safetensors.h"
 #include "policy/ops.h"
 #include "policy/text/tokenizer.h"
@@ -29,6 +30,8 @@ struct ScoreFlags {
   std::string checkpoint;
   std::string in;
   std::string logits;
+  std::string dtype = "fp32";
+  std::string device = "cpu";
   double temperature = 1;
 };
 
@@ -107,14 +110,21 @@ absl::Status WriteLogits(const std::string& path, const at::Tensor& ids,
 }
 
 absl::Status Score(const ScoreFlags& flags) {
-  PONDER_ASSIGN_OR_RETURN(Checkpoint checkpoint,
-                          LoadCheckpoint(flags.checkpoint, at::kFloat));
+  PONDER_ASSIGN_OR_RETURN(const at::Device device, OpenDevice(flags.device));
+  const at::ScalarType dtype =
+      flags.dtype == "fp32" ? at::kFloat : at::kBFloat16;
+  PONDER_ASSIGN_OR_RETURN(
+      Checkpoint checkpoint,
+      LoadCheckpoint(flags.checkpoint, dtype,
+                     [&](const std::string&, const at::Tensor& weight) {
+                       return weight.to(device);
+                     }));
   PONDER_ASSIGN_OR_RETURN(const auto tokenizer,
                           TokenizerOf(checkpoint.files, flags.checkpoint));
   PONDER_ASSIGN_OR_RETURN(
       const auto decoder,
-      Decoder::Create(checkpoint.config, std::move(checkpoint.weights),
-                      at::kFloat, checkpoint.config.max_position_embeddings));
+      Decoder::Create(checkpoint.config, std::move(checkpoint.weights), dtype,
+                      checkpoint.config.max_position_embeddings));
   const at::NoGradGuard no_grad;
   bool first = true;
   return ForLines(flags.in, [&](int number, const Json& line) -> absl::Status {
@@ -133,13 +143,13 @@ absl::Status Score(const ScoreFlags& flags) {
       return absl::InvalidArgumentError(absl::StrCat(
           where, ": has ", n, " tokens; wanted 2 to ", decoder->max_tokens()));
     }
-    const at::Tensor all = at::tensor(ids, at::kLong);
+    const at::Tensor all = at::tensor(ids, at::kLong).to(device);
     const at::Tensor hidden = decoder->PackedHidden(all, {0, n}, false);
     const at::Tensor logprobs =
         ChunkedTokenLogprobs(hidden.slice(0, 0, n - 1),
                              decoder->output_weight(), all.slice(0, 1),
                              flags.temperature, 256, false)
-            .logprobs;
+            .logprobs.to(at::kCPU);
     Json out;
     out["ids"] = ids;
     std::vector<float> values(logprobs.const_data_ptr<float>(),
@@ -149,7 +159,8 @@ absl::Status Score(const ScoreFlags& flags) {
     std::printf("%s\n", out.dump().c_str());
     if (first && !flags.logits.empty()) {
       PONDER_RETURN_IF_ERROR(
-          WriteLogits(flags.logits, all, decoder->Logits(hidden).contiguous()));
+          WriteLogits(flags.logits, all.to(at::kCPU),
+                      decoder->Logits(hidden).to(at::kCPU, at::kFloat)));
     }
     first = false;
     return absl::OkStatus();
@@ -194,6 +205,14 @@ void AddScoreCommand(CLI::App& app, Command* chosen) {
       ->add_option("--temperature", flags->temperature,
                    "Logits are divided by it")
       ->check(CLI::PositiveNumber);
+  score
+      ->add_option("--dtype", flags->dtype,
+                   "In which numbers the policy computes: fp32 or bf16")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"fp32", "bf16"}));
+  score->add_option("--device", flags->device, "cpu, or cuda")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"cpu", "cuda"}));
   score->add_option("--logits", flags->logits,
                     "Also write input_ids and logits of the first line to this "
                     "safetensors file");

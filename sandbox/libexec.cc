@@ -13,7 +13,7 @@ absl::StatusOr<std::string> FindLibexec(absl::string_view name) {
   PONDER_ASSIGN_OR_RETURN(const std::string program, ProgramPath());
   const std::string folder = program.substr(0, program.rfind('/'));
   std::string sought;
-  for (const absl::string_view place : {"/../libexec/ponder/", "/libexec/",
+  for (const absl::string_view place : {"/", "/../libexec/ponder/", "/libexec/",
                                         "/../libexec/", "/../../libexec/"}) {
     const std::string path = absl::StrCat(folder, place, name);
     if (access(path.c_str(), R_OK) == 0) return path;

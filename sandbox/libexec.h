@@ -11,7 +11,7 @@
 namespace ponder {
 
 // The path of a file of libexec/, looked for from the running program's own
-// folder: ../libexec/ponder in an install tree; libexec in the folder itself
+// folder: that folder itself in an install tree; libexec in the folder itself
 // or up to two above it in a build tree. NOT_FOUND names where it was sought.
 absl::StatusOr<std::string> FindLibexec(absl::string_view name);
 
