@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "absl/status/statusor.h"
-#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -199,8 +198,12 @@ absl::Status SetScalar(const std::string& text, const FieldDescriptor* field,
       return absl::OkStatus();
     case FieldDescriptor::CPPTYPE_ENUM: {
       const EnumDescriptor& values = *field->enum_type();
-      const EnumValueDescriptor* value =
-          values.FindValueByName(absl::AsciiStrToUpper(text));
+      const EnumValueDescriptor* value = nullptr;
+      for (int i = 0; i < values.value_count(); ++i) {
+        if (absl::EqualsIgnoreCase(values.value(i)->name(), text)) {
+          value = values.value(i);
+        }
+      }
       if (value == nullptr) {
         return absl::InvalidArgumentError(
             absl::StrCat("no ", values.name(), " is named \"", text, "\"",

@@ -112,12 +112,13 @@ TEST_F(TextConfigTest, ValuesOutOfRangeHaveAPosition) {
 }
 
 TEST_F(TextConfigTest, AppliesSettings) {
-  const auto config = Load(
-      kGood, {"seed=9", "policy.init=random", "policy.dtype=BFLOAT16",
-              "data[0].path=b.jsonl", "data[code].weight=0.5",
-              "eval_data.limit=3", "stage[1].grpo.steps=11",
-              "stage[control].sft.steps=12", "stage[grpo].grpo.data=b,code",
-              "stage[0].evaluate=false", "prompt.suffix=\n a=b, c"});
+  const auto config =
+      Load(kGood, {"seed=9", "policy.init=random", "policy.dtype=BFLOAT16",
+                   "data[0].path=b.jsonl", "data[code].weight=0.5",
+                   "eval_data.limit=3", "stage[1].grpo.steps=11",
+                   "stage[control].sft.steps=12",
+                   "stage[grpo].grpo.data=b,code", "stage[0].evaluate=false",
+                   "prompt.suffix=\n a=b, c", "device=CUDA"});
   ASSERT_TRUE(config.ok()) << config.status();
   EXPECT_EQ(config->seed(), 9);
   EXPECT_EQ(config->policy().dtype(), PolicyConfig::BFLOAT16);
@@ -129,6 +130,7 @@ TEST_F(TextConfigTest, AppliesSettings) {
   EXPECT_EQ(config->stage(1).grpo().data_size(), 2);
   EXPECT_FALSE(config->stage(0).evaluate());
   EXPECT_EQ(config->prompt().suffix(), "\n a=b, c");
+  EXPECT_EQ(config->device(), Device::cuda);
 }
 
 TEST_F(TextConfigTest, SettingMakesTheOnlyElement) {

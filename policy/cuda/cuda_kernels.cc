@@ -7,7 +7,6 @@
 #include "ATen/ops/mm.h"
 #include "ATen/ops/tensor.h"
 #include "c10/cuda/CUDAException.h"
-#include "c10/cuda/CUDAFunctions.h"
 #include "c10/cuda/CUDAStream.h"
 #include "policy/cuda/kernels.h"
 #include "policy/cuda/module.h"
@@ -248,12 +247,11 @@ class CudaKernels final : public DeviceKernels {
 };
 
 bool Open(std::string* error) {
-  try {
-    if (c10::cuda::device_count_ensure_non_zero() > 0) return true;
-    *error = "there is no NVIDIA GPU";
-  } catch (const c10::Error& e) {
-    *error = e.what_without_backtrace();
-  }
+  int count = 0;
+  const cudaError_t status = cudaGetDeviceCount(&count);
+  if (status == cudaSuccess && count > 0) return true;
+  *error = status == cudaSuccess ? "there is no NVIDIA GPU"
+                                 : cudaGetErrorString(status);
   return false;
 }
 

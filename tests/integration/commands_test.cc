@@ -122,6 +122,15 @@ TEST_F(CommandsTest, ChatAnswersTheSameToTheSameSeed) {
   };
   EXPECT_EQ(ask(run, "1"), ask(run + "/export", "1"));
   EXPECT_NE(ask(run, "1"), ask(run, "2"));
+  const PonderResult quantized =
+      RunPonder({"chat", run, "--prompt", "pick 3", "--temperature", "0",
+                 "--weights", "q8_0"});
+  EXPECT_EQ(quantized.exit_code, 0) << quantized.err;
+  EXPECT_THAT(quantized.err, HasSubstr("as q8_0 on cpu"));
+  EXPECT_FALSE(quantized.out.empty());
+  ExpectRefused(
+      {"chat", run, "--prompt", "x", "--weights", "q8_0", "--device", "cuda"},
+      "q8_0 is for the CPU");
   ExpectRefused({"chat", folder_.path(), "--prompt", "x"},
                 "is neither a policy");
 }
@@ -153,9 +162,9 @@ TEST_F(CommandsTest, DoctorLooksAtAModel) {
   const PonderResult result =
       RunPonder({"doctor", "--model", FinishedRun() + "/export"});
   EXPECT_EQ(result.exit_code, 0) << result.err;
-  EXPECT_THAT(result.out,
-              AllOf(HasSubstr("qwen2, 2 layers of 32"), HasSubstr("F32"),
-                    HasSubstr("259 ids"), HasSubstr("50.00 % of the 256 of plain")));
+  EXPECT_THAT(result.out, AllOf(HasSubstr("qwen2, 2 layers of 32"),
+                                HasSubstr("F32"), HasSubstr("259 ids"),
+                                HasSubstr("50.00 % of the 256 of plain")));
   ExpectRefused({"doctor", "--model", "tests/parity/golden/models/qwen2"},
                 "tokenizer.json is missing");
 }
