@@ -74,8 +74,8 @@ class Chat {
   static absl::StatusOr<std::unique_ptr<Chat>> Open(const ChatFlags& flags) {
     PONDER_ASSIGN_OR_RETURN(const std::string folder,
                             FindPolicyFolder(flags.from));
-    PONDER_ASSIGN_OR_RETURN(const at::Device device, OpenDevice(flags.device));
     PONDER_ASSIGN_OR_RETURN(const WeightType type, WeightTypeOf(flags, folder));
+    PONDER_ASSIGN_OR_RETURN(const at::Device device, OpenDevice(flags.device));
     PONDER_ASSIGN_OR_RETURN(
         Checkpoint policy,
         LoadCheckpoint(folder, type.dtype,
