@@ -211,6 +211,44 @@ TEST(KernelsTest, TokenLogprobsMatchLogSoftmax) {
             2e-5);
 }
 
+TEST(KernelsTest, EntropyHasTheGradientOfItsFormula) {
+  const Tensor ids = at::arange(23, at::kLong) * 7 % 50;
+  for (const double temperature : {1.0, 0.7}) {
+    for (const int64_t chunk : {1, 5, 100}) {
+      const auto log_softmax = [&](const std::vector<Tensor>& in) {
+        return at::log_softmax(at::matmul(in[0], in[1].t()) / temperature, -1);
+      };
+      const std::vector<Tensor> in = {Randn({23, 12}, 1), Randn({50, 12}, 2)};
+      ExpectSame(
+          in,
+          [&](const std::vector<Tensor>& in) {
+            return ChunkedTokenLogprobs(in[0], in[1], ids, temperature, chunk,
+                                        true)
+                .entropy;
+          },
+          [&](const std::vector<Tensor>& in) {
+            const Tensor logp = log_softmax(in);
+            return -(logp.exp() * logp).sum(-1);
+          },
+          5e-5);
+      // Both in one loss.
+      ExpectSame(
+          in,
+          [&](const std::vector<Tensor>& in) {
+            const TokenLogprobs both = ChunkedTokenLogprobs(
+                in[0], in[1], ids, temperature, chunk, true);
+            return both.logprobs + 0.5 * both.entropy;
+          },
+          [&](const std::vector<Tensor>& in) {
+            const Tensor logp = log_softmax(in);
+            return logp.gather(1, ids.unsqueeze(1)).squeeze(1) -
+                   0.5 * (logp.exp() * logp).sum(-1);
+          },
+          5e-5);
+    }
+  }
+}
+
 TEST(KernelsTest, LinearRowsDoNotDependOnTheBatch) {
   const Tensor w = Randn({64, 128}, 1), b = Randn({64}, 2);
   const Tensor x = Randn({300, 128}, 3);
