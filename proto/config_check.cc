@@ -511,8 +511,6 @@ void CheckAdvantage(const std::string& path, const GrpoStage& grpo,
                     ? "; an advantage is relative to the rest of its group"
                     : "");
   check.Within(path, "gamma", grpo.gamma(), 0, 1);
-  check.Require(!grpo.has_critic() || grpo.advantage() == GrpoStage::GAE, path,
-                "critic", "given", "wanted it with advantage: GAE only");
   const std::string critic = JoinPath(path, "critic");
   CheckOptimizer(JoinPath(critic, "optimizer"), grpo.critic().optimizer(),
                  check);
@@ -577,22 +575,23 @@ void CheckImportance(const std::string& path, const GrpoStage& grpo,
 void CheckSampling(const std::string& path, const GrpoStage& grpo,
                    Checker& check) {
   const DynamicSampling& dynamic = grpo.dynamic_sampling();
-  check.Require(
-      !grpo.has_dynamic_sampling() || IsGroupRelative(grpo.advantage()), path,
-      "dynamic_sampling", "given",
-      "wanted it with a group-relative advantage only");
+  const bool is_dynamic = dynamic.max_rounds() > 0;
   check.AtLeast(JoinPath(path, "dynamic_sampling"), "max_rounds",
-                dynamic.max_rounds(), 1);
+                dynamic.max_rounds(), 0);
+  check.Require(!is_dynamic || IsGroupRelative(grpo.advantage()),
+                JoinPath(path, "dynamic_sampling"), "max_rounds",
+                absl::StrCat(dynamic.max_rounds()),
+                "wanted it with a group-relative advantage only");
   if (dynamic.has_round_prompts()) {
     check.AtLeast(JoinPath(path, "dynamic_sampling"), "round_prompts",
                   dynamic.round_prompts(), 1);
   }
   check.AtLeast(path, "extra_prompts", grpo.extra_prompts(), 0);
-  check.Require(grpo.extra_prompts() == 0 ||
-                    (grpo.max_staleness() == 0 && !grpo.has_dynamic_sampling()),
-                path, "extra_prompts", absl::StrCat(grpo.extra_prompts()),
-                "wanted 0 with max_staleness or dynamic_sampling, which wait "
-                "for no straggler either");
+  check.Require(
+      grpo.extra_prompts() == 0 || (grpo.max_staleness() == 0 && !is_dynamic),
+      path, "extra_prompts", absl::StrCat(grpo.extra_prompts()),
+      "wanted 0 with max_staleness or dynamic_sampling, which wait "
+      "for no straggler either");
   const std::string curriculum = JoinPath(path, "curriculum");
   check.Within(curriculum, "floor", grpo.curriculum().floor(), 0.001, 1);
   check.Within(curriculum, "newest", grpo.curriculum().newest(), 0, 1);

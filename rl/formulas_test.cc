@@ -1,4 +1,5 @@
-// The short formulas: token advantages, KL, importance weights, value loss.
+// The short formulas: token advantages, KL, importance weights, mismatch, value
+// loss.
 
 #include <cmath>
 #include <map>
@@ -9,6 +10,7 @@
 #include "rl/golden_for_test.h"
 #include "rl/importance.h"
 #include "rl/kl.h"
+#include "rl/mismatch.h"
 #include "rl/token_advantage.h"
 #include "rl/value_loss.h"
 #include "torch/csrc/autograd/autograd.h"
@@ -118,6 +120,46 @@ TEST(KlTest, FarReferencesGiveFiniteNumbers) {
                                  Doubles({-0.1, -1e4}));
     EXPECT_TRUE(kl.isfinite().all().item<bool>()) << name;
   }
+}
+
+TEST(MismatchTest, ClosedForms) {
+  // d = sampler - learner: 0.5 and -0.25 in one sequence, 1 in another.
+  MismatchMeter meter;
+  meter.Add(Doubles({-1, -2}), Doubles({-0.5, -2.25}));
+  meter.Add(Doubles({-3}), Doubles({-2}));
+  meter.Add(at::empty(0, at::kDouble), at::empty(0, at::kDouble));
+  const LogprobMismatch m = meter.Result();
+  EXPECT_EQ(m.tokens, 3);
+  EXPECT_EQ(m.sequences, 2);
+  EXPECT_DOUBLE_EQ(m.max_abs, 1);
+  EXPECT_DOUBLE_EQ(m.mean_abs, 1.75 / 3);
+  EXPECT_DOUBLE_EQ(m.kl, 1.25 / 3);
+  const auto k3 = [](double d) { return std::exp(-d) + d - 1; };
+  EXPECT_NEAR(m.k3_kl, (k3(0.5) + k3(-0.25) + k3(1)) / 3, 1e-12);
+  EXPECT_NEAR(m.training_log_ppl, (1.5 + 3) / 2, 1e-12);
+  EXPECT_NEAR(m.rollout_ppl, (std::exp(1.375) + std::exp(2)) / 2, 1e-12);
+  EXPECT_NEAR(m.log_ppl_diff, (0.125 + 1) / 2, 1e-12);
+  EXPECT_NEAR(m.ppl_ratio, (std::exp(0.125) + std::exp(1)) / 2, 1e-12);
+  EXPECT_NEAR(m.chi2_token,
+              (std::exp(-1) + std::exp(0.5) + std::exp(-2)) / 3 - 1, 1e-12);
+  EXPECT_NEAR(m.chi2_seq, (std::exp(-0.5) + std::exp(-2)) / 2 - 1, 1e-12);
+  const std::vector<double> b = {std::exp(-0.5), std::exp(-2.25), std::exp(-2)};
+  const std::vector<double> p = {std::exp(-1), std::exp(-2), std::exp(-3)};
+  EXPECT_NEAR(m.prob_diff_max, b[0] - p[0], 1e-12);
+  const Tensor both = at::stack({Doubles(b), Doubles(p)});
+  EXPECT_NEAR(m.prob_pearson, at::corrcoef(both)[0][1].item<double>(), 1e-12);
+  EXPECT_NEAR(m.prob_diff_std,
+              (both[0] - both[1]).abs().std(/*unbiased=*/false).item<double>(),
+              1e-12);
+}
+
+TEST(MismatchTest, NothingIsNoMismatch) {
+  EXPECT_EQ(MismatchMeter().Result().tokens, 0);
+  MismatchMeter meter;
+  meter.Add(Doubles({-1, -0.5}), Doubles({-1, -0.5}));
+  EXPECT_EQ(meter.Result().max_abs, 0);
+  EXPECT_NEAR(meter.Result().prob_pearson, 1, 1e-9);
+  EXPECT_EQ(meter.Result().chi2_seq, 0);
 }
 
 ImportanceOptions ImportanceOf(const nlohmann::json& c) {

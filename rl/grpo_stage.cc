@@ -86,7 +86,7 @@ class GrpoRunner {
     if (run_.state.stage_step > 0) {
       PONDER_RETURN_IF_ERROR(RestoreState());
     }
-    if (stage_.has_curriculum()) PrepareCurriculum();
+    if (stage_.curriculum().floor() < 1) PrepareCurriculum();
     PONDER_RETURN_IF_ERROR(DropLaterLines(SamplesPath(), run_.state.step));
     version_ = run_.PublishWeights(learner_->weights());
     if (run_.state.stage_step == 0) PONDER_RETURN_IF_ERROR(EvaluateStart());
@@ -243,13 +243,11 @@ class GrpoRunner {
     options.extra_prompts = stage_.extra_prompts();
     options.max_staleness = stage_.max_staleness();
     options.steps_done = run_.state.stage_step;
-    if (stage_.has_dynamic_sampling()) {
-      const DynamicSampling& dynamic = stage_.dynamic_sampling();
-      options.max_rounds = dynamic.max_rounds();
-      options.round_prompts = dynamic.has_round_prompts()
-                                  ? dynamic.round_prompts()
-                                  : stage_.prompts_per_step();
-    }
+    const DynamicSampling& dynamic = stage_.dynamic_sampling();
+    options.max_rounds = dynamic.max_rounds();
+    options.round_prompts = dynamic.has_round_prompts()
+                                ? dynamic.round_prompts()
+                                : stage_.prompts_per_step();
     return options;
   }
 
@@ -271,7 +269,7 @@ class GrpoRunner {
     std::vector<TrainGroup> groups;
     for (const FinishedGroup& group : step.groups) {
       stats.Add(group, version_);
-      if (!stage_.has_dynamic_sampling()) Observe(group);
+      if (stage_.dynamic_sampling().max_rounds() == 0) Observe(group);
       groups.push_back(ToTrainGroup(group, stage_.mask_truncated()));
     }
     if (run_.state.stage_step == 0) {

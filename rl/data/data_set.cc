@@ -115,10 +115,11 @@ class RowParser {
     PONDER_RETURN_IF_ERROR(ParsePrompt(json, row, used));
     PONDER_RETURN_IF_ERROR(ParseAnswers(json, row, used));
     PONDER_RETURN_IF_ERROR(ParseTests(json, row, used));
-    const Column id = FindColumn(json, "id");
+    PONDER_ASSIGN_OR_RETURN(
+        const Column id, ColumnOf(json, "id_field", config_.id_field(), "id"));
     if (id.found()) {
       row.id = AsText(*id.value);
-      used.insert("id");
+      used.insert(id.name);
     }
     const Column rate = FindColumn(json, "pass_rate");
     if (rate.found() && rate.value->is_number()) {
@@ -208,25 +209,29 @@ class RowParser {
 
   absl::Status ParseTests(const Json& json, DataRow& row,
                           std::set<std::string>& used) const {
-    const Column tests = FindColumn(json, "tests");
+    PONDER_ASSIGN_OR_RETURN(
+        const Column tests,
+        ColumnOf(json, "tests_field", config_.tests_field(), "tests"));
     if (tests.found()) {
-      used.insert("tests");
+      used.insert(tests.name);
       if (tests.value->is_string()) {  // JSON in a string, as in flat tables.
-        PONDER_ASSIGN_OR_RETURN(
-            const Json inner,
-            ParseJson(tests.value->get<std::string>(), "column tests"));
+        PONDER_ASSIGN_OR_RETURN(const Json inner,
+                                ParseJson(tests.value->get<std::string>(),
+                                          absl::StrCat("column ", tests.name)));
         PONDER_ASSIGN_OR_RETURN(row.tests, TestSuiteFromJson(inner));
       } else {
         PONDER_ASSIGN_OR_RETURN(row.tests, TestSuiteFromJson(*tests.value));
       }
     }
-    const Column verifier = FindColumn(json, "verifier");
+    PONDER_ASSIGN_OR_RETURN(
+        const Column verifier,
+        ColumnOf(json, "verifier_field", config_.verifier_field(), "verifier"));
     if (verifier.found()) {
-      used.insert("verifier");
+      used.insert(verifier.name);
       if (!verifier.value->is_string()) {
         return absl::InvalidArgumentError(
-            absl::StrCat("column verifier is ", verifier.value->type_name(),
-                         "; wanted a name"));
+            absl::StrCat("column ", verifier.name, " is ",
+                         verifier.value->type_name(), "; wanted a name"));
       }
       row.verifier = verifier.value->get<std::string>();
     }
@@ -260,6 +265,18 @@ class RowParser {
     row.row = std::move(parsed.columns);
     row.answer.clear();  // It was the tests' or the target's text.
     return absl::OkStatus();
+  }
+
+  // The column that the setting names, which must be there, or else `usual`,
+  // which need not.
+  static absl::StatusOr<Column> ColumnOf(const Json& json,
+                                         absl::string_view setting,
+                                         const std::string& name,
+                                         const std::string& usual) {
+    if (name.empty()) return FindColumn(json, usual);
+    const Column column = FindColumn(json, name);
+    if (!column.found()) return MissingField(setting, name, json);
+    return column;
   }
 
   static absl::Status MissingField(absl::string_view setting,

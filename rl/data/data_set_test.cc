@@ -18,6 +18,7 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::IsSupersetOf;
 using ::testing::StartsWith;
 
 absl::StatusOr<std::vector<DataRow>> Parse(const std::string& content,
@@ -259,6 +260,34 @@ TEST(DataSetTest, BadInputIsOneSentenceWithItsPlace) {
   const auto rows = LoadDataRows(config, "/nowhere");
   EXPECT_THAT(std::string(rows.status().message()),
               HasSubstr("/nowhere/none.jsonl"));
+}
+
+TEST(DataSetTest, EveryFieldMayHaveAnotherName) {
+  DataSet config;
+  config.set_prompt_field("task");
+  config.set_answer_field("gold.value");
+  config.set_tests_field("checks");
+  config.set_verifier_field("meta.judge");
+  config.set_id_field("uid");
+  const DataRow row =
+      One(R"({"uid": 7, "task": "a", "gold": {"value": "2"}, "meta": {"judge":)"
+          R"( "code"}, "checks": {"kind": "stdio", "hidden": [{"stdin": "",)"
+          R"( "stdout": "2"}]}, "tests": "others'", "level": 3})",
+          config);
+  EXPECT_EQ(row.id, "7");
+  EXPECT_EQ(row.prompt, "a");
+  EXPECT_EQ(row.answer, "2");
+  EXPECT_EQ(row.verifier, "code");
+  EXPECT_EQ(row.tests.kind(), "stdio");
+  EXPECT_EQ(row.tests.hidden_size(), 1);
+  // What no field names is kept.
+  std::vector<std::string> kept;
+  for (const Field& field : row.row.fields()) kept.push_back(field.name());
+  EXPECT_THAT(kept, IsSupersetOf({"tests", "level"}));
+  config.set_tests_field("none");
+  EXPECT_THAT(
+      Error(R"({"uid": 7, "task": "a", "gold": {"value": "2"}})", config),
+      HasSubstr("no column \"none\", which tests_field names"));
 }
 
 class DataSetFilesTest : public testing::Test {

@@ -91,7 +91,7 @@ TEST_F(AlgorithmsTest, PpoTrainsItsCritic) {
 TEST_F(AlgorithmsTest, StateOfTheAlgorithmIsInTheCheckpoint) {
   const std::string fields =
       "advantage: GAE critic { optimizer { learning_rate: 1e-2 } } "
-      "kl_coef: 0.1 reference_every: 2 curriculum {}";
+      "kl_coef: 0.1 reference_every: 2 curriculum { floor: 0.1 }";
   const std::string whole =
       Run(Config("whole", ColdStart(20) + Grpo(5, fields)));
   TinyConfig config = Config("cut", ColdStart(20) + Grpo(5, fields));
@@ -161,7 +161,7 @@ TEST_F(AlgorithmsTest, StalenessIsBoundedAndCorrectedFor) {
 
 TEST_F(AlgorithmsTest, DynamicSamplingFillsTheStep) {
   const std::vector<Json> metrics =
-      MetricsOf("dynamic", 5, "dynamic_sampling { round_prompts: 9 }");
+      MetricsOf("dynamic", 5, "dynamic_sampling { round_prompts: 9 max_rounds: 10 }");
   EXPECT_THAT(Series(metrics, "frac_reward_zero_std"), Each(0));
   EXPECT_THAT(Series(metrics, "sampling/groups"), Each(6));
   EXPECT_THAT(Series(metrics, "sampling/dropped_zero_std"), Contains(Gt(0)));
@@ -222,7 +222,7 @@ TEST_F(AlgorithmsTest, OverlongPromptsAreRefusedOrDropped) {
   std::string rows = TinyProblems(12);
   absl::StrAppend(&rows, R"({"id": "long", "prompt": ")", std::string(30, 'x'),
                   R"(", "answer": "1", "response": "\\boxed{1}"})", "\n");
-  TinyConfig config = Config("overlong", ColdStart(5) + Grpo(1));
+  TinyConfig config = Config("overlong", Grpo(1));
   config.data_path = folder_.Write("long.jsonl", rows);
   const PonderResult refused = RunPonder(Arguments(config));
   EXPECT_GT(refused.exit_code, 0);
