@@ -1,6 +1,7 @@
 #include "base/file.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -11,6 +12,8 @@
 #include <system_error>
 #include <utility>
 
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 
@@ -127,6 +130,29 @@ absl::Status MakeFolders(const std::string& path) {
   return ErrnoStatus("cannot make folder", path);
 }
 
+namespace {
+
+constexpr char kTemporaryMark[] = ".tmp-";  // And the process that writes it.
+
+// What processes that were killed have left beside `path`.
+void RemoveLeftovers(const std::string& path) {
+  std::error_code error;
+  const std::string prefix =
+      absl::StrCat(fs::path(path).filename().string(), kTemporaryMark);
+  for (const auto& entry : fs::directory_iterator(ParentFolder(path), error)) {
+    const std::string name = entry.path().filename().string();
+    int pid = 0;
+    if (absl::StartsWith(name, prefix) &&
+        absl::SimpleAtoi(name.substr(prefix.size()), &pid) && pid > 0 &&
+        kill(pid, 0) != 0 && errno == ESRCH) {
+      std::error_code ignored;
+      fs::remove_all(entry.path(), ignored);
+    }
+  }
+}
+
+}  // namespace
+
 absl::StatusOr<FolderWriter> FolderWriter::Create(const std::string& path) {
   std::error_code error;
   if (fs::exists(path, error)) {
@@ -139,7 +165,8 @@ absl::StatusOr<FolderWriter> FolderWriter::Create(const std::string& path) {
 absl::StatusOr<FolderWriter> FolderWriter::Replace(const std::string& path) {
   std::error_code error;
   PONDER_RETURN_IF_ERROR(MakeFolders(ParentFolder(path)));
-  const std::string temporary = absl::StrCat(path, ".tmp-", getpid());
+  RemoveLeftovers(path);
+  const std::string temporary = absl::StrCat(path, kTemporaryMark, getpid());
   fs::remove_all(temporary, error);
   if (mkdir(temporary.c_str(), 0777) != 0) {
     return ErrnoStatus("cannot make folder", temporary);

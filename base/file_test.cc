@@ -1,10 +1,12 @@
 #include "base/file.h"
 
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <filesystem>
 #include <string>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -68,6 +70,20 @@ TEST_F(FileTest, FolderAppearsOnlyWithCommit) {
   EXPECT_EQ(*ReadFile(path + "/f"), "1");
   EXPECT_EQ(FolderWriter::Create(path).status().code(),
             absl::StatusCode::kAlreadyExists);
+}
+
+TEST_F(FileTest, WhatAKilledProcessLeftIsRemoved) {
+  const pid_t dead = fork();
+  if (dead == 0) _exit(0);
+  ASSERT_EQ(waitpid(dead, nullptr, 0), dead);
+  const std::string path = folder_ + "/out";
+  ASSERT_TRUE(MakeFolders(absl::StrCat(path, ".tmp-", dead, "/x")).ok());
+  // Of a process that lives, and not of a process at all.
+  ASSERT_TRUE(MakeFolders(absl::StrCat(path, ".tmp-", getppid())).ok());
+  ASSERT_TRUE(MakeFolders(path + ".tmp-mine").ok());
+  ASSERT_TRUE(FolderWriter::Create(path).ok());
+  EXPECT_FALSE(fs::exists(absl::StrCat(path, ".tmp-", dead)));
+  EXPECT_EQ(CountEntries(), 2);
 }
 
 }  // namespace

@@ -20,6 +20,7 @@ void AddChatCommand(CLI::App& app, Command* chosen);
 void AddDataCommand(CLI::App& app, Command* chosen);
 void AddDoctorCommand(CLI::App& app, Command* chosen);
 void AddExportCommand(CLI::App& app, Command* chosen);
+void AddLearnerCommand(CLI::App& app, Command* chosen);
 void AddRewardServerCommand(CLI::App& app, Command* chosen);
 void AddSandboxCommand(CLI::App& app, Command* chosen);
 void AddVerifyCommand(CLI::App& app, Command* chosen);

@@ -9,6 +9,7 @@
 #include "absl/strings/str_format.h"
 #include "base/file.h"
 #include "base/status_macros.h"
+#include "base/stop_signal.h"
 #include "cli/command.h"
 #include "cli/policy_folder.h"
 #include "policy/checkpoint.h"
@@ -60,7 +61,7 @@ absl::Status RunExportGguf(const ExportFlags& flags) {
   PONDER_ASSIGN_OR_RETURN(
       const GgufSummary summary,
       ReadPolicy(flags.from, &folder, [&](const std::string& from) {
-        return ExportGguf(from, type, flags.out);
+        return ExportGguf(from, type, flags.out, StopRequested);
       }));
   std::printf(
       "wrote %s: %s with %s parameters as %s, %.1f MiB, from %s\n"
@@ -100,8 +101,11 @@ absl::Status RunExport(const ExportFlags& flags) {
         "or give another place",
         flags.out, bytes >> 20, free >> 20));
   }
-  PONDER_RETURN_IF_ERROR(
-      WriteCheckpoint(writer.folder(), policy.files, policy.weights, type));
+  PONDER_RETURN_IF_ERROR(WriteCheckpoint(writer.folder(), policy.files,
+                                         policy.weights, type, StopRequested));
+  if (StopRequested()) {
+    return absl::CancelledError("stopped; nothing was written");
+  }
   PONDER_RETURN_IF_ERROR(writer.Commit());
 
   std::printf(

@@ -52,6 +52,7 @@ int main(int argc, char** argv) {
   ponder::AddDoctorCommand(app, &chosen);
   ponder::AddSandboxCommand(app, &chosen);
   ponder::AddWorkerCommand(app, &chosen);
+  ponder::AddLearnerCommand(app, &chosen);
   ponder::AddRewardServerCommand(app, &chosen);
 
   try {

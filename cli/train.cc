@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "cli/command.h"
+#include "cli/compare_evaluations.h"
 #include "proto/text_config.h"
 #include "rl/trainer.h"
 
@@ -21,6 +22,11 @@ struct TrainFlags {
   std::vector<std::string> settings;
   std::string resume;
   bool dry_run = false;
+  // Of `eval` only.
+  std::string policy;
+  std::vector<std::string> data;
+  std::vector<std::string> compare;
+  bool json = false;
   std::string kind;  // Of the stages to run; empty: all.
 };
 
@@ -44,10 +50,34 @@ void KeepStages(const std::string& kind, RunConfig* config) {
   *config = std::move(kept);
 }
 
+// The configuration and the settings, with what the flags of `eval` stand for.
+absl::StatusOr<RunConfig> ConfigOf(const TrainFlags& flags) {
+  std::vector<std::string> settings = flags.settings;
+  if (!flags.policy.empty()) {
+    settings.push_back(absl::StrCat("policy.path=", flags.policy));
+    settings.push_back("policy.init=PRETRAINED");
+    if (flags.config.empty()) settings.insert(settings.begin(), "name=eval");
+  }
+  PONDER_ASSIGN_OR_RETURN(RunConfig config,
+                          LoadRunConfig(flags.config, settings));
+  if (!flags.data.empty()) config.clear_eval_data();
+  for (const std::string& path : flags.data) {
+    config.add_eval_data()->set_path(path);
+  }
+  if (!flags.kind.empty()) {
+    KeepStages(flags.kind, &config);
+    PONDER_RETURN_IF_ERROR(ValidateRunConfig(config));
+  }
+  return config;
+}
+
 absl::Status RunTraining(const TrainFlags& flags) {
+  if (!flags.compare.empty()) {
+    return CompareEvaluations(flags.compare[0], flags.compare[1], flags.json);
+  }
   TrainOptions options;
   options.resume = flags.resume;
-  if (flags.resume.empty() == flags.config.empty()) {
+  if (flags.resume.empty() == (flags.config.empty() && flags.policy.empty())) {
     return absl::InvalidArgumentError(
         "give either --config FILE for a new run or --resume RUN for one that "
         "exists");
@@ -61,12 +91,7 @@ absl::Status RunTraining(const TrainFlags& flags) {
     }
     PONDER_ASSIGN_OR_RETURN(config, ConfigOfRun(flags.resume));
   } else {
-    PONDER_ASSIGN_OR_RETURN(config,
-                            LoadRunConfig(flags.config, flags.settings));
-    if (!flags.kind.empty()) {
-      KeepStages(flags.kind, &config);
-      PONDER_RETURN_IF_ERROR(ValidateRunConfig(config));
-    }
+    PONDER_ASSIGN_OR_RETURN(config, ConfigOf(flags));
   }
   if (config.stage().empty()) {
     return absl::InvalidArgumentError(
@@ -80,6 +105,19 @@ absl::Status RunTraining(const TrainFlags& flags) {
     return absl::OkStatus();
   }
   return Train(config, options);
+}
+
+void AddEvalOptions(CLI::App* command, TrainFlags* flags) {
+  command->add_option("--policy", flags->policy,
+                      "A Hugging Face folder; then --config may be left out");
+  command->add_option("--data", flags->data,
+                      "JSONL files with problems, instead of eval_data");
+  command
+      ->add_option("--compare", flags->compare,
+                   "Two runs, or files RUN/eval/NAME.jsonl: the differences of "
+                   "the second to the first, paired by problem")
+      ->expected(2);
+  command->add_flag("--json", flags->json, "Of --compare: JSON, no table");
 }
 
 }  // namespace
@@ -100,6 +138,7 @@ void AddTrainCommand(CLI::App& app, Command* chosen) {
     command->add_flag("--dry-run", flags->dry_run,
                       "Print the resolved configuration, the memory plan and "
                       "the expected step time, and stop");
+    if (name == "eval") AddEvalOptions(command, flags.get());
     command->callback(
         [flags, chosen] { *chosen = [flags] { return RunTraining(*flags); }; });
   };

@@ -241,7 +241,8 @@ absl::StatusOr<Checkpoint> LoadCheckpoint(const std::string& folder,
 
 absl::Status WriteCheckpoint(const std::string& folder,
                              const PolicyFiles& files, const TensorMap& weights,
-                             at::ScalarType dtype) {
+                             at::ScalarType dtype,
+                             const std::function<bool()>& stop) {
   for (const auto& [name, content] : files) {
     PONDER_RETURN_IF_ERROR(WriteFileAtomically(
         absl::StrCat(folder, "/", name),
@@ -262,7 +263,7 @@ absl::Status WriteCheckpoint(const std::string& folder,
     infos.push_back(std::move(info));
   }
   return WriteSafetensors(absl::StrCat(folder, "/model.safetensors"),
-                          std::move(infos));
+                          std::move(infos), {{"format", "pt"}}, stop);
 }
 
 uint32_t WeightsChecksum(const TensorMap& weights) {

@@ -55,9 +55,11 @@ absl::StatusOr<Checkpoint> LoadCheckpoint(const std::string& folder,
 // Writes files and model.safetensors (as `dtype`, one of float32, bfloat16 and
 // float16, which config.json then names) into a folder that exists.
 // For a folder that must be whole or absent see base/file.h, FolderWriter.
+// CANCELLED once `stop` (see WriteSafetensors()) says so.
 absl::Status WriteCheckpoint(const std::string& folder,
                              const PolicyFiles& files, const TensorMap& weights,
-                             at::ScalarType dtype);
+                             at::ScalarType dtype,
+                             const std::function<bool()>& stop = nullptr);
 
 // CRC-32C over the bytes of all tensors in ascending order of names.
 uint32_t WeightsChecksum(const TensorMap& weights);

@@ -231,6 +231,44 @@ TEST(KernelsTest, LinearMatchesItsFormula) {
   EXPECT_EQ(Linear(Randn({0, 8}, 1), Randn({4, 8}, 2), Tensor()).size(0), 0);
 }
 
+TEST(KernelsTest, EntropyHasTheGradientOfItsFormula) {
+  const Tensor ids = at::arange(23, at::kLong) * 7 % 50;
+  for (const double temperature : {1.0, 0.7}) {
+    for (const int64_t chunk : {1, 5, 100}) {
+      const auto log_softmax = [&](const std::vector<Tensor>& in) {
+        return at::log_softmax(at::matmul(in[0], in[1].t()) / temperature, -1);
+      };
+      const std::vector<Tensor> in = {Randn({23, 12}, 1), Randn({50, 12}, 2)};
+      ExpectSame(
+          in,
+          [&](const std::vector<Tensor>& in) {
+            return ChunkedTokenLogprobs(in[0], in[1], ids, temperature, chunk,
+                                        true)
+                .entropy;
+          },
+          [&](const std::vector<Tensor>& in) {
+            const Tensor logp = log_softmax(in);
+            return -(logp.exp() * logp).sum(-1);
+          },
+          5e-5);
+      // Both in one loss.
+      ExpectSame(
+          in,
+          [&](const std::vector<Tensor>& in) {
+            const TokenLogprobs both = ChunkedTokenLogprobs(
+                in[0], in[1], ids, temperature, chunk, true);
+            return both.logprobs + 0.5 * both.entropy;
+          },
+          [&](const std::vector<Tensor>& in) {
+            const Tensor logp = log_softmax(in);
+            return logp.gather(1, ids.unsqueeze(1)).squeeze(1) -
+                   0.5 * (logp.exp() * logp).sum(-1);
+          },
+          5e-5);
+    }
+  }
+}
+
 // Wide inputs are where BLAS libraries choose other orders for other batches.
 TEST(KernelsTest, LinearRowsDoNotDependOnTheBatch) {
   for (const auto& [out, in] : {std::pair{64, 128}, {100, 1200}}) {

@@ -184,16 +184,17 @@ void ForChunks(int64_t n, int64_t chunk, Body body) {
 class TokenLogprobsFunction
     : public torch::autograd::Function<TokenLogprobsFunction> {
  public:
-  // entropy: [N] to fill, or null.
-  static Tensor forward(AutogradContext* ctx, const Tensor& hidden,
-                        const Tensor& weight, const Tensor& ids,
-                        double temperature, int64_t chunk,
-                        const Tensor* entropy) {
+  // Returns logprobs [N] and entropy, [N] or empty.
+  static variable_list forward(AutogradContext* ctx, const Tensor& hidden,
+                               const Tensor& weight, const Tensor& ids,
+                               double temperature, int64_t chunk,
+                               bool want_entropy) {
     const int64_t n = hidden.size(0);
     const Tensor cast = weight.to(hidden.scalar_type());
     const at::TensorOptions float_options = hidden.options().dtype(at::kFloat);
     const Tensor lse = at::empty({n}, float_options);
     const Tensor logprobs = at::empty({n}, float_options);
+    const Tensor entropies = at::empty({want_entropy ? n : 0}, float_options);
     ForChunks(n, chunk, [&](int64_t begin, int64_t end) {
       const Tensor logits =
           Linear(hidden.slice(0, begin, end), cast, Tensor()).contiguous();
@@ -201,22 +202,25 @@ class TokenLogprobsFunction
       const Tensor chunk_lse = lse.slice(0, begin, end);
       kernels.LogSumExp(
           logits, temperature, chunk_lse,
-          entropy != nullptr ? entropy->slice(0, begin, end) : Tensor());
+          want_entropy ? entropies.slice(0, begin, end) : Tensor());
       kernels.TokenLogprobs(logits, ids.slice(0, begin, end), temperature,
                             chunk_lse, logprobs.slice(0, begin, end));
     });
-    ctx->save_for_backward({hidden, weight, ids, lse});
+    ctx->save_for_backward({hidden, weight, ids, lse, entropies});
     ctx->saved_data["temperature"] = temperature;
     ctx->saved_data["chunk"] = chunk;
-    return logprobs;
+    ctx->set_materialize_grads(false);
+    return {logprobs, entropies};
   }
 
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
     const variable_list saved = ctx->get_saved_variables();
     const Tensor &hidden = saved[0], &weight = saved[1], &ids = saved[2],
-                 &lse = saved[3];
+                 &lse = saved[3], &entropies = saved[4];
     const double temperature = ctx->saved_data["temperature"].toDouble();
-    const Tensor dlogprobs = grads[0].contiguous();
+    const Tensor dlogprobs =
+        grads[0].defined() ? grads[0].contiguous() : at::zeros_like(lse);
+    const Tensor& dentropies = grads[1];  // Undefined where no loss has it.
     const Tensor cast = weight.to(hidden.scalar_type());
     const Tensor dhidden = at::empty_like(hidden);
     // Summed over the chunks in float32.
@@ -226,15 +230,34 @@ class TokenLogprobsFunction
               [&](int64_t begin, int64_t end) {
                 const Tensor rows = hidden.slice(0, begin, end);
                 const Tensor logits = Linear(rows, cast, Tensor()).contiguous();
+                Tensor of_entropy;
+                if (dentropies.defined()) {
+                  of_entropy = EntropyBackward(logits, lse.slice(0, begin, end),
+                                               entropies.slice(0, begin, end),
+                                               dentropies.slice(0, begin, end),
+                                               temperature);
+                }
                 KernelsFor(logits).TokenLogprobBackward(
                     ids.slice(0, begin, end), lse.slice(0, begin, end),
                     dlogprobs.slice(0, begin, end), temperature, logits);
+                if (of_entropy.defined()) logits.add_(of_entropy);
                 dhidden.slice(0, begin, end).copy_(at::matmul(logits, cast));
                 dweight.add_(at::matmul(logits.t(), rows));
               });
     return {dhidden,  dweight.to(weight.scalar_type()),
             Tensor(), Tensor(),
             Tensor(), Tensor()};
+  }
+
+ private:
+  // d H / d logits = -p (log p + H) / temperature, times dentropies [n].
+  static Tensor EntropyBackward(const Tensor& logits, const Tensor& lse,
+                                const Tensor& entropies,
+                                const Tensor& dentropies, double temperature) {
+    const Tensor logp = logits.to(at::kFloat) / temperature - lse.unsqueeze(1);
+    const Tensor scale = dentropies.unsqueeze(1) / -temperature;
+    return (logp.exp() * (logp + entropies.unsqueeze(1)) * scale)
+        .to(logits.scalar_type());
   }
 };
 
@@ -285,15 +308,12 @@ TokenLogprobs ChunkedTokenLogprobs(const Tensor& hidden, const Tensor& weight,
                                    int64_t chunk_tokens, bool want_entropy) {
   TORCH_CHECK(hidden.size(0) == ids.size(0) && temperature > 0 &&
               chunk_tokens > 0);
+  const variable_list outputs =
+      TokenLogprobsFunction::apply(hidden.contiguous(), weight, ids,
+                                   temperature, chunk_tokens, want_entropy);
   TokenLogprobs result;
-  const Tensor* entropy = nullptr;
-  if (want_entropy) {
-    result.entropy =
-        at::empty({hidden.size(0)}, hidden.options().dtype(at::kFloat));
-    entropy = &result.entropy;
-  }
-  result.logprobs = TokenLogprobsFunction::apply(
-      hidden.contiguous(), weight, ids, temperature, chunk_tokens, entropy);
+  result.logprobs = outputs[0];
+  if (want_entropy) result.entropy = outputs[1];
   return result;
 }
 

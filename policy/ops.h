@@ -53,7 +53,8 @@ at::Tensor PackedAttention(const at::Tensor& q, const at::Tensor& k,
 
 struct TokenLogprobs {
   at::Tensor logprobs;  // [N] float32, differentiable.
-  at::Tensor entropy;  // [N] float32 in nats, detached; undefined if not asked.
+  // [N] float32 in nats, differentiable; undefined if not asked.
+  at::Tensor entropy;
 };
 
 // log softmax(hidden W^T / temperature)[ids], the logits of at most

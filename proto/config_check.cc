@@ -186,6 +186,11 @@ void CheckDataSets(const std::string& field, const DataSets& sets,
     check.Given(path, "path", set.path(), "a JSONL file");
     check.Above(path, "weight", set.weight(), 0);
     check.AtLeast(path, "limit", static_cast<double>(set.limit()), 0);
+    check.Within(path, "min_pass_rate", set.min_pass_rate(), 0, 1);
+    if (set.has_max_pass_rate()) {
+      check.Within(path, "max_pass_rate", set.max_pass_rate(),
+                   set.min_pass_rate(), 1);
+    }
     const std::string name = DataSetName(set);
     check.Plain(path, "name", name);
     check.Require(names.insert(name).second, path, "name",
@@ -233,6 +238,7 @@ void CheckComponentOptions(const RewardComponent& component,
   belongs(component.has_language(), "language");
   belongs(component.has_length(), "length");
   belongs(component.has_repetition(), "repetition");
+  belongs(component.has_format(), "format");
   const LanguageOptions& language = component.language();
   check.Require(
       !language.has_target() ||
@@ -400,7 +406,15 @@ void CheckRest(const RunConfig& config, Checker& check) {
                 learner.expert_bias_update_rate(), 0);
   check.AtLeast("learner", "expert_balance_loss_coef",
                 learner.expert_balance_loss_coef(), 0);
+  check.AtLeast("learner", "processes", learner.processes(), 1);
+  check.Require(config.device() == Device::cpu || learner.processes() == 1,
+                "learner", "processes", absl::StrCat(learner.processes()),
+                "wanted 1 with device: cuda, whose one GPU a process has");
   check.AtLeast("eval", "samples", config.eval().samples(), 0);
+  check.Above("eval", "temperature", config.eval().temperature(), 0);
+  check.Require(config.eval().top_p() > 0 && config.eval().top_p() <= 1, "eval",
+                "top_p", absl::StrCat(config.eval().top_p()),
+                "wanted more than 0 and at most 1");
   check.AtLeast("eval", "problems",
                 static_cast<double>(config.eval().problems()), 0);
   check.AtLeast("checkpoint", "every_steps",
@@ -486,25 +500,120 @@ void CheckDataNames(const std::string& path, const Strings& names,
   }
 }
 
+// Whether an advantage is relative to the rest of its group.
+bool IsGroupRelative(GrpoStage::Advantage advantage) {
+  return advantage != GrpoStage::REINFORCE_PLUS_PLUS &&
+         advantage != GrpoStage::GAE;
+}
+
+void CheckAdvantage(const std::string& path, const GrpoStage& grpo,
+                    Checker& check) {
+  check.AtLeast(path, "samples_per_prompt", grpo.samples_per_prompt(),
+                IsGroupRelative(grpo.advantage()) ? 2 : 1,
+                IsGroupRelative(grpo.advantage())
+                    ? "; an advantage is relative to the rest of its group"
+                    : "");
+  check.Within(path, "gamma", grpo.gamma(), 0, 1);
+  const std::string critic = JoinPath(path, "critic");
+  CheckOptimizer(JoinPath(critic, "optimizer"), grpo.critic().optimizer(),
+                 check);
+  check.Above(critic, "value_clip", grpo.critic().value_clip(), 0);
+  check.Within(critic, "lambda", grpo.critic().lambda(), 0, 1);
+  check.AtLeast(critic, "warmup_steps",
+                static_cast<double>(grpo.critic().warmup_steps()), 0);
+}
+
+void CheckObjective(const std::string& path, const GrpoStage& grpo,
+                    Checker& check) {
+  check.AtLeast(path, "clip_low", grpo.clip_low(), 0);
+  check.AtLeast(path, "clip_high", grpo.clip_high(), 0);
+  check.Require(grpo.dual_clip() == 0 ||
+                    (grpo.dual_clip() > 1 && std::isfinite(grpo.dual_clip())),
+                path, "dual_clip", absl::StrCat(grpo.dual_clip()),
+                "wanted more than 1, or 0 for none");
+  check.Require(grpo.objective() != GrpoStage::GSPO ||
+                    grpo.aggregation() == GrpoStage::SEQ_MEAN_TOKEN_MEAN,
+                path, "aggregation",
+                GrpoStage::Aggregation_Name(grpo.aggregation()),
+                "wanted SEQ_MEAN_TOKEN_MEAN, as objective GSPO is defined");
+  if (grpo.has_aggregation_tokens()) {
+    check.AtLeast(path, "aggregation_tokens",
+                  static_cast<double>(grpo.aggregation_tokens()), 1);
+    check.Require(grpo.aggregation() == GrpoStage::SEQ_MEAN_TOKEN_SUM_NORM,
+                  path, "aggregation_tokens",
+                  absl::StrCat(grpo.aggregation_tokens()),
+                  "wanted it with aggregation: SEQ_MEAN_TOKEN_SUM_NORM only");
+  }
+  check.AtLeast(path, "kl_coef", grpo.kl_coef(), 0);
+  check.Require(grpo.kl_coef() > 0 || !grpo.kl_in_reward(), path,
+                "kl_in_reward", "true", "wanted it with a kl_coef above 0");
+  check.AtLeast(path, "reference_every",
+                static_cast<double>(grpo.reference_every()), 0);
+  check.Require(grpo.kl_coef() > 0 || grpo.reference_every() == 0, path,
+                "reference_every", absl::StrCat(grpo.reference_every()),
+                "wanted it with a kl_coef above 0");
+  check.AtLeast(path, "entropy_coef", grpo.entropy_coef(), 0);
+}
+
+void CheckImportance(const std::string& path, const GrpoStage& grpo,
+                     Checker& check) {
+  check.Within(path, "max_staleness", grpo.max_staleness(), 0, 8);
+  const ImportanceConfig& importance = grpo.importance();
+  const bool decoupled =
+      grpo.has_decoupled() ? grpo.decoupled() : grpo.max_staleness() > 0;
+  check.Require(decoupled || importance.mode() == ImportanceConfig::AUTO ||
+                    importance.mode() == ImportanceConfig::NONE,
+                path, "importance",
+                ImportanceConfig::Mode_Name(importance.mode()),
+                "wanted it with decoupled: true, since without it the ratio is "
+                "against the sampler already");
+  const std::string at = JoinPath(path, "importance");
+  if (importance.has_low()) check.AtLeast(at, "low", importance.low(), 0);
+  if (importance.has_high()) {
+    check.Above(at, "high", importance.high(), importance.low());
+  }
+}
+
+// Which prompts are given out.
+void CheckSampling(const std::string& path, const GrpoStage& grpo,
+                   Checker& check) {
+  const DynamicSampling& dynamic = grpo.dynamic_sampling();
+  const bool is_dynamic = dynamic.max_rounds() > 0;
+  check.AtLeast(JoinPath(path, "dynamic_sampling"), "max_rounds",
+                dynamic.max_rounds(), 0);
+  check.Require(!is_dynamic || IsGroupRelative(grpo.advantage()),
+                JoinPath(path, "dynamic_sampling"), "max_rounds",
+                absl::StrCat(dynamic.max_rounds()),
+                "wanted it with a group-relative advantage only");
+  if (dynamic.has_round_prompts()) {
+    check.AtLeast(JoinPath(path, "dynamic_sampling"), "round_prompts",
+                  dynamic.round_prompts(), 1);
+  }
+  check.AtLeast(path, "extra_prompts", grpo.extra_prompts(), 0);
+  check.Require(
+      grpo.extra_prompts() == 0 || (grpo.max_staleness() == 0 && !is_dynamic),
+      path, "extra_prompts", absl::StrCat(grpo.extra_prompts()),
+      "wanted 0 with max_staleness or dynamic_sampling, which wait "
+      "for no straggler either");
+  const std::string curriculum = JoinPath(path, "curriculum");
+  check.Within(curriculum, "floor", grpo.curriculum().floor(), 0.001, 1);
+  check.Within(curriculum, "newest", grpo.curriculum().newest(), 0, 1);
+}
+
 void CheckGrpo(const std::string& path, const GrpoStage& grpo,
                const RunConfig& config, Checker& check) {
   check.AtLeast(path, "steps", static_cast<double>(grpo.steps()), 1);
   check.AtLeast(path, "prompts_per_step", grpo.prompts_per_step(), 1);
-  check.AtLeast(path, "samples_per_prompt", grpo.samples_per_prompt(), 2,
-                "; an advantage is relative to the rest of its group");
   check.AtLeast(path, "updates_per_step", grpo.updates_per_step(), 1);
   check.Require(grpo.updates_per_step() <= grpo.prompts_per_step(), path,
                 "updates_per_step", absl::StrCat(grpo.updates_per_step()),
                 absl::StrCat("wanted at most prompts_per_step, which is ",
                              grpo.prompts_per_step()));
   CheckOptimizer(JoinPath(path, "optimizer"), grpo.optimizer(), check);
-  check.Within(path, "clip_low", grpo.clip_low(), 0, 1);
-  check.AtLeast(path, "clip_high", grpo.clip_high(), 0);
-  check.Require(grpo.dual_clip() == 0 ||
-                    (grpo.dual_clip() > 1 && std::isfinite(grpo.dual_clip())),
-                path, "dual_clip", absl::StrCat(grpo.dual_clip()),
-                "wanted more than 1, or 0 for none");
-  check.AtLeast(path, "kl_coef", grpo.kl_coef(), 0);
+  CheckAdvantage(path, grpo, check);
+  CheckObjective(path, grpo, check);
+  CheckImportance(path, grpo, check);
+  CheckSampling(path, grpo, check);
   check.Above(path, "temperature", grpo.temperature(), 0);
   check.AtLeast(path, "eval_every", static_cast<double>(grpo.eval_every()), 0);
   CheckDataNames(path, grpo.data(), config, check);

@@ -303,6 +303,38 @@ TEST_F(TextConfigTest, StageRules) {
               HasSubstr("wanted 0 to 1"));
 }
 
+TEST_F(TextConfigTest, RulesOfTheAlgorithms) {
+  const auto error = [&](const std::string& fields) {
+    return Error(absl::StrCat(
+        "policy { init: RANDOM } data { path: \"a.jsonl\" }\nstage { grpo { ",
+        fields, " } }"));
+  };
+  EXPECT_EQ(error("clip_low: 10 clip_high: 10"), "no error");
+  EXPECT_THAT(error("samples_per_prompt: 1"), HasSubstr("at least 2"));
+  EXPECT_EQ(error("samples_per_prompt: 1 advantage: GAE"), "no error");
+  EXPECT_EQ(error("samples_per_prompt: 1 advantage: REINFORCE_PLUS_PLUS"),
+            "no error");
+  EXPECT_THAT(error("objective: GSPO"),
+              HasSubstr("aggregation: TOKEN_MEAN; wanted SEQ_MEAN_TOKEN_MEAN"));
+  EXPECT_THAT(error("aggregation_tokens: 100"),
+              HasSubstr("SEQ_MEAN_TOKEN_SUM_NORM only"));
+  EXPECT_THAT(error("kl_in_reward: true"), HasSubstr("kl_coef above 0"));
+  EXPECT_THAT(error("reference_every: 400"), HasSubstr("kl_coef above 0"));
+  EXPECT_THAT(error("max_staleness: 9"), HasSubstr("wanted 0 to 8"));
+  EXPECT_THAT(error("importance { mode: TOKEN_MASK }"),
+              HasSubstr("decoupled: true"));
+  EXPECT_EQ(error("importance { mode: TOKEN_MASK } max_staleness: 1"),
+            "no error");
+  EXPECT_THAT(error("importance { low: 3 high: 2 } decoupled: true"),
+              HasSubstr("high: 2; wanted more than 3"));
+  EXPECT_THAT(error("dynamic_sampling { max_rounds: 3 } advantage: GAE"),
+              HasSubstr("group-relative"));
+  EXPECT_THAT(error("extra_prompts: 2 max_staleness: 1"),
+              HasSubstr("extra_prompts: 2; wanted 0"));
+  EXPECT_THAT(error("curriculum { floor: 0 }"), HasSubstr("floor"));
+  EXPECT_THAT(error("advantages: GRPO"), HasSubstr("mean \"advantage\""));
+}
+
 TEST_F(TextConfigTest, WritesEveryDefaultAndReadsItBack) {
   const auto config = Load(kGood, {});
   ASSERT_TRUE(config.ok());

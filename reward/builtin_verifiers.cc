@@ -130,11 +130,12 @@ VerifierScore ScoreCountdown(const Problem& problem,
   return score;
 }
 
-VerifierScore ScoreFormat(const Problem& /*problem*/,
+VerifierScore ScoreFormat(const Problem& problem,
                           const ResponseToScore& response) {
   if (response.truncated()) return Judged(false, kTruncated);
   FormatResult format =
-      VerifyFormat(response.text(), response.thought_opened());
+      VerifyFormat(response.text(), response.thought_opened(),
+                   OptionsOf(problem, "format").format().answer_tags());
   return Judged(format.correct, std::move(format.reason));
 }
 

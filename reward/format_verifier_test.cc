@@ -31,6 +31,27 @@ TEST(FormatVerifierTest, PromptOpenedTheThought) {
   EXPECT_FALSE(Formed("2", /*thought_opened=*/true));
 }
 
+TEST(FormatVerifierTest, AnswerInItsTags) {
+  const auto formed = [](absl::string_view response, bool opened = false) {
+    return VerifyFormat(response, opened, /*answer_tags=*/true).correct;
+  };
+  EXPECT_TRUE(formed("<think>1 + 1</think><answer>2</answer>"));
+  EXPECT_TRUE(formed("<think>a</think>\n<answer> 2 </answer>\n<|im_end|>"));
+  EXPECT_TRUE(formed("1 + 1</think> <answer>2</answer>", /*opened=*/true));
+  EXPECT_FALSE(formed("<think>1 + 1</think>2"));
+  EXPECT_FALSE(formed("<answer>2</answer><think>1 + 1</think>"));
+  EXPECT_FALSE(formed("<think><answer>2</answer></think>"));
+  EXPECT_FALSE(formed("<think>a<answer>1</think><answer>2</answer>"));
+  EXPECT_FALSE(formed("<think>a</think><answer>1</answer><answer>2</answer>"));
+  EXPECT_FALSE(formed("<think>a</think>So <answer>2</answer>"));
+  EXPECT_FALSE(formed("<think>a</think><answer>2</answer> indeed"));
+  EXPECT_FALSE(formed("<think>a</think><answer> </answer>"));
+  EXPECT_FALSE(formed("<think>a</think></answer>2<answer>"));
+  EXPECT_FALSE(formed("<think>a</think><answer>2"));
+  // Without the option the tags are part of the answer.
+  EXPECT_TRUE(Formed("<think>a</think>So <answer>2</answer>"));
+}
+
 TEST(ResponsePartsTest, Splits) {
   ResponseParts parts = SplitResponse("<think>a</think> b </s>", false);
   EXPECT_EQ(parts.thought, "a");

@@ -37,10 +37,10 @@ std::vector<float> Flatten(const nlohmann::json& json) {
   return values;
 }
 
-// Wanted values: tests/parity/make_rl_golden.py, float64, checked there with
+// Wanted values: tests/parity/make_adamw_golden.py, float64, checked there with
 // torch.optim.AdamW. It decays vectors too, so its vector is a matrix here.
 TEST(AdamWTest, MatchesPython) {
-  const auto text = ReadFile("tests/parity/golden/rl.json");
+  const auto text = ReadFile("tests/parity/golden/adamw.json");
   ASSERT_TRUE(text.ok()) << text.status();
   const auto golden = nlohmann::json::parse(*text);
   int num_cases = 0;

@@ -193,6 +193,24 @@ class CoordinatorServer::Service final : public Coordinator::CallbackService {
     return group;
   }
 
+  void Cancel(const std::vector<std::string>& group_ids)
+      ABSL_LOCKS_EXCLUDED(mu_) {
+    absl::MutexLock lock(&mu_);
+    for (const std::string& id : group_ids) {
+      std::erase(queue_, id);
+      std::erase_if(done_, [&](const FinishedGroup& group) {
+        return group.lease.group_id() == id;
+      });
+      const auto it = groups_.find(id);
+      if (it == groups_.end()) continue;
+      if (!it->second.worker_id.empty()) {
+        cancelled_[it->second.worker_id].push_back(id);
+      }
+      groups_.erase(it);
+    }
+    AnswerWaiting();
+  }
+
   int ReleaseLeasesOf(int pid) ABSL_LOCKS_EXCLUDED(mu_) {
     absl::MutexLock lock(&mu_);
     int released = 0;
@@ -268,6 +286,15 @@ class CoordinatorServer::Service final : public Coordinator::CallbackService {
     }
     if (finished_run_) {
       call.response->set_finished(true);
+      call.response->set_policy_version(call.request->policy_version());
+      call.reactor->Finish(grpc::Status::OK);
+      return true;
+    }
+    if (const auto it = cancelled_.find(call.request->worker_id());
+        it != cancelled_.end()) {
+      call.response->mutable_cancelled_groups()->Assign(it->second.begin(),
+                                                        it->second.end());
+      cancelled_.erase(it);
       call.response->set_policy_version(call.request->policy_version());
       call.reactor->Finish(grpc::Status::OK);
       return true;
@@ -409,6 +436,9 @@ class CoordinatorServer::Service final : public Coordinator::CallbackService {
   std::deque<std::string> queue_ ABSL_GUARDED_BY(mu_);  // Group ids.
   std::deque<FinishedGroup> done_ ABSL_GUARDED_BY(mu_);
   std::vector<WaitingLease> waiting_ ABSL_GUARDED_BY(mu_);
+  // What each worker is still to be told.
+  std::map<std::string, std::vector<std::string>> cancelled_
+      ABSL_GUARDED_BY(mu_);
   absl::Status failure_ ABSL_GUARDED_BY(mu_);
   std::thread timer_;
 };
@@ -455,6 +485,9 @@ void CoordinatorServer::Enqueue(std::vector<Lease> leases) {
 absl::StatusOr<FinishedGroup> CoordinatorServer::NextGroup(
     absl::Duration timeout) {
   return service_->NextGroup(timeout);
+}
+void CoordinatorServer::Cancel(const std::vector<std::string>& group_ids) {
+  service_->Cancel(group_ids);
 }
 int CoordinatorServer::ReleaseLeasesOf(int pid) {
   return service_->ReleaseLeasesOf(pid);

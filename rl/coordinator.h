@@ -19,6 +19,7 @@
 #include "grpcpp/server.h"
 #include "policy/decoder.h"
 #include "proto/coordinator.grpc.pb.h"
+#include "rl/group_sampler.h"
 
 namespace ponder {
 
@@ -27,13 +28,6 @@ struct PublishedPolicy {
   int64_t version = 0;
   uint32_t checksum = 0;
   TensorMap weights;
-};
-
-// A group that came back.
-struct FinishedGroup {
-  Lease lease;
-  std::vector<Sample> samples;  // In the order of the lease.
-  GroupTiming timing;
 };
 
 struct WorkerStatus {
@@ -76,6 +70,10 @@ class CoordinatorServer {
   // The next finished group; DEADLINE_EXCEEDED after `timeout`; the error of a
   // group that could not be scored three times.
   absl::StatusOr<FinishedGroup> NextGroup(absl::Duration timeout);
+
+  // Forgets these groups, wherever they are; their workers are told. Ids that
+  // are not known are none.
+  void Cancel(const std::vector<std::string>& group_ids);
 
   // The worker with this process id is gone: its leases go back to the queue.
   // Returns how many.

@@ -368,6 +368,28 @@ TEST_F(CoordinatorTest, ASubmittedGroupComesOutOnce) {
   EXPECT_EQ(server_->num_outstanding(), 0);
 }
 
+TEST_F(CoordinatorTest, CancelledGroupsAreForgottenAndTheirWorkerTold) {
+  Start();
+  Publish();
+  server_->Enqueue({MakeLease("a"), MakeLease("b"), MakeLease("c")});
+  Worker worker = NewWorker("w", 1), other = NewWorker("w", 2);
+  const std::vector<Lease> taken = worker.Take(2);
+  ASSERT_EQ(taken.size(), 2u);
+  EXPECT_EQ(*worker.Submit(Answer(worker.id(), taken[0])), true);
+  // One is done, one at work, one in the queue, one unknown.
+  server_->Cancel({"a", "b", "c", "d"});
+  EXPECT_EQ(server_->num_outstanding(), 0);
+  EXPECT_TRUE(absl::IsDeadlineExceeded(
+      server_->NextGroup(absl::Milliseconds(1)).status()));
+  const auto told = worker.LeaseGroups(1, kChecksum, 2, kLongWaitMs);
+  ASSERT_TRUE(told.ok()) << told.status();
+  EXPECT_THAT(told->cancelled_groups(), ElementsAre("b"));
+  // Once, and nobody else; what comes late is refused politely.
+  EXPECT_EQ(worker.LeaseGroups(1, kChecksum, 2, 0)->cancelled_groups_size(), 0);
+  EXPECT_EQ(other.LeaseGroups(1, kChecksum, 2, 0)->cancelled_groups_size(), 0);
+  EXPECT_EQ(*worker.Submit(Answer(worker.id(), taken[1])), false);
+}
+
 TEST_F(CoordinatorTest, AnUnknownGroupIsForgottenPolitely) {
   Start();
   Publish();

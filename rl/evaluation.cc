@@ -6,6 +6,8 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_replace.h"
 #include "absl/time/clock.h"
 #include "base/philox.h"
 #include "base/status_macros.h"
@@ -13,12 +15,47 @@
 namespace ponder {
 namespace {
 
-// Sums over the samples of one set.
+SampleVerdict VerdictOf(const Sample& sample) {
+  SampleVerdict verdict;
+  verdict.scored = sample.score().verdict() != UNSCORABLE;
+  verdict.correct = sample.score().verdict() == CORRECT;
+  verdict.flexible = verdict.correct || sample.score().flexible_correct();
+  verdict.answer = sample.score().extracted();
+  return verdict;
+}
+
+// The row's column as text; empty if it has none.
+std::string DifficultyOf(const Problem& problem, const std::string& column) {
+  for (const Field& field : problem.row().fields()) {
+    if (field.name() != column) continue;
+    const Value& value = field.value();
+    if (value.has_string_value()) return value.string_value();
+    if (value.has_int_value()) return absl::StrCat(value.int_value());
+    if (value.has_double_value()) return absl::StrCat(value.double_value());
+  }
+  return "";
+}
+
+// Sample 0 is the greedy one.
+ProblemResult ResultOf(const FinishedGroup& group, const std::string& column) {
+  std::vector<SampleVerdict> samples;
+  for (const Sample& sample : group.samples) {
+    samples.push_back(VerdictOf(sample));
+  }
+  const SampleVerdict greedy = samples.front();
+  samples.erase(samples.begin());
+  ProblemResult result = ProblemResult::Of(greedy, samples);
+  result.set = group.lease.data_set();
+  result.id = group.lease.problem().id();
+  result.difficulty = DifficultyOf(group.lease.problem(), column);
+  return result;
+}
+
+// Sums over the samples of one set, and its problems.
 class Tally {
  public:
-  void Add(const FinishedGroup& group) {
-    ++problems_;
-    int64_t correct = 0, scored = 0;
+  void Add(const FinishedGroup& group, ProblemResult result) {
+    problems_.push_back(std::move(result));
     for (size_t i = 0; i < group.samples.size(); ++i) {
       const Sample& sample = group.samples[i];
       const bool unscorable = sample.score().verdict() == UNSCORABLE;
@@ -29,9 +66,6 @@ class Tally {
       tokens_ += sample.response_ids_size();
       unscorable_ += unscorable;
       if (i == 0) {
-        greedy_scored_ += !unscorable;
-        greedy_correct_ += right;
-        greedy_flexible_ += sample.score().flexible_correct() || right;
         greedy_length_ += length;
         greedy_thinking_ += thinks;
         continue;
@@ -41,15 +75,8 @@ class Tally {
       ++samples_;
       thinking_ += thinks;
       if (unscorable) continue;
-      ++scored;
-      correct += right;
       (thinks ? thinking_scored_ : direct_scored_) += 1;
       (thinks ? thinking_correct_ : direct_correct_) += right;
-    }
-    if (scored > 0) {
-      ++sampled_problems_;
-      average_ += static_cast<double>(correct) / static_cast<double>(scored);
-      pass_ += PassAtK(scored, correct, scored);
     }
   }
 
@@ -57,46 +84,61 @@ class Tally {
     const auto share = [](double part, double whole) {
       return whole > 0 ? part / whole : 0.0;
     };
+    const double problems = static_cast<double>(problems_.size());
     SetAccuracy a;
-    a.problems = problems_;
+    a.problems = static_cast<int64_t>(problems_.size());
     a.k = k;
-    a.greedy = share(greedy_correct_, greedy_scored_);
-    a.greedy_flexible = share(greedy_flexible_, greedy_scored_);
-    a.avg_at_k = share(average_, sampled_problems_);
-    a.pass_at_k = share(pass_, sampled_problems_);
+    a.figures = FiguresOf(problems_, k);
+    std::map<std::string, std::vector<ProblemResult>> by_difficulty;
+    for (const ProblemResult& problem : problems_) {
+      if (problem.difficulty.empty()) continue;
+      by_difficulty[problem.difficulty].push_back(problem);
+    }
+    for (const auto& [difficulty, some] : by_difficulty) {
+      a.by_difficulty[difficulty] = FiguresOf(some, k);
+    }
     a.unscorable = unscorable_;
     a.response_length = share(length_, samples_);
     a.truncated = share(truncated_, samples_);
     a.thinking_share = share(thinking_, samples_);
     a.accuracy_thinking = share(thinking_correct_, thinking_scored_);
     a.accuracy_not_thinking = share(direct_correct_, direct_scored_);
-    a.greedy_response_length = share(greedy_length_, problems_);
-    a.greedy_thinking_share = share(greedy_thinking_, problems_);
+    a.greedy_response_length = share(greedy_length_, problems);
+    a.greedy_thinking_share = share(greedy_thinking_, problems);
     return a;
   }
 
   int64_t tokens() const { return tokens_; }
 
  private:
-  int64_t problems_ = 0, unscorable_ = 0, tokens_ = 0;
-  double greedy_scored_ = 0, greedy_correct_ = 0, greedy_flexible_ = 0;
+  std::vector<ProblemResult> problems_;
+  int64_t unscorable_ = 0, tokens_ = 0;
   double greedy_length_ = 0, greedy_thinking_ = 0;
   double samples_ = 0, length_ = 0, truncated_ = 0, thinking_ = 0;
   double thinking_scored_ = 0, thinking_correct_ = 0;
   double direct_scored_ = 0, direct_correct_ = 0;
-  double sampled_problems_ = 0, average_ = 0, pass_ = 0;
 };
+
+// Value by name, and "interval": [low, high] by name.
+void AddFigures(const Figures& figures, nlohmann::ordered_json* json) {
+  nlohmann::ordered_json intervals = nlohmann::ordered_json::object();
+  for (const auto& [name, figure] : figures) {
+    (*json)[name] = figure.value;
+    intervals[name] = {figure.low, figure.high};
+  }
+  (*json)["interval"] = intervals;
+}
 
 }  // namespace
 
 nlohmann::ordered_json SetAccuracy::ToJson() const {
   nlohmann::ordered_json json;
-  json["greedy"] = greedy;
-  if (k > 0) {
-    json[absl::StrCat("avg@", k)] = avg_at_k;
-    json[absl::StrCat("pass@", k)] = pass_at_k;
+  AddFigures(figures, &json);
+  for (const auto& [difficulty, some] : by_difficulty) {
+    nlohmann::ordered_json& of = json["by_difficulty"][difficulty];
+    of["problems"] = some.front().second.problems;
+    AddFigures(some, &of);
   }
-  json["greedy_flexible"] = greedy_flexible;
   json["problems"] = problems;
   json["unscorable"] = unscorable;
   json["response_length"] = response_length;
@@ -128,25 +170,15 @@ bool HasThought(const std::string& response, bool thought_opened) {
   return false;
 }
 
-double PassAtK(int64_t n, int64_t c, int64_t k) {
-  if (n - c < k) return 1.0;
-  double miss = 1.0;
-  for (int64_t i = n - c + 1; i <= n; ++i) {
-    miss *= 1.0 - static_cast<double>(k) / static_cast<double>(i);
-  }
-  return 1.0 - miss;
-}
-
 absl::StatusOr<Evaluation> Evaluate(Run& run, const std::string& stage,
                                     const std::string& label) {
   const absl::Time start = absl::Now();
   const EvalConfig& config = run.config.eval();
   std::vector<Lease> leases;
-  std::vector<std::string> set_of_lease;
   for (const DataSet& set : run.config.eval_data()) {
-    PONDER_ASSIGN_OR_RETURN(const DataRows rows,
+    PONDER_ASSIGN_OR_RETURN(DataRows rows,
                             LoadDataRows(set, run.folder.path()));
-    PONDER_RETURN_IF_ERROR(CheckPromptLengths(run, rows));
+    PONDER_RETURN_IF_ERROR(ApplyPromptLimit(run, &rows));
     int64_t count = static_cast<int64_t>(rows.rows.size());
     if (config.problems() > 0) count = std::min(count, config.problems());
     for (int64_t i = 0; i < count; ++i) {
@@ -158,8 +190,8 @@ absl::StatusOr<Evaluation> Evaluate(Run& run, const std::string& stage,
       for (int s = 0; s <= config.samples(); ++s) {
         SampleSpec* spec = lease.add_samples();
         spec->set_index(s);
-        spec->set_temperature(s == 0 ? 0 : 1);
-        spec->set_top_p(1);
+        spec->set_temperature(s == 0 ? 0 : config.temperature());
+        spec->set_top_p(s == 0 ? 1 : config.top_p());
         // The same draws for every policy that is evaluated: paired.
         spec->set_key(StreamKey()
                           .Add(run.config.seed())
@@ -169,8 +201,8 @@ absl::StatusOr<Evaluation> Evaluate(Run& run, const std::string& stage,
                           .Add(static_cast<uint64_t>(s))
                           .key());
       }
+      lease.set_data_set(rows.name);
       leases.push_back(std::move(lease));
-      set_of_lease.push_back(rows.name);
     }
   }
   Evaluation evaluation;
@@ -183,33 +215,79 @@ absl::StatusOr<Evaluation> Evaluate(Run& run, const std::string& stage,
                         [&](int64_t done) { run.progress->Update(done, ""); }));
   run.progress->Finish();
   std::map<std::string, Tally> tallies;
-  for (size_t i = 0; i < groups.size(); ++i) {
-    tallies[set_of_lease[i]].Add(groups[i]);
+  for (const FinishedGroup& group : groups) {
+    ProblemResult result = ResultOf(group, config.difficulty_field());
+    evaluation.problems.push_back(result);
+    tallies[group.lease.data_set()].Add(group, std::move(result));
   }
   for (const auto& [name, tally] : tallies) {
     evaluation.sets[name] = tally.Result(config.samples());
     evaluation.sampled_tokens += tally.tokens();
   }
+  PONDER_RETURN_IF_ERROR(WriteResults(
+      run.folder.File(absl::StrCat(
+          "eval/", absl::StrReplaceAll(label, {{"/", "_"}}), ".jsonl")),
+      evaluation.problems));
   evaluation.seconds = absl::ToDoubleSeconds(absl::Now() - start);
   return evaluation;
 }
 
 Metrics EvaluationMetrics(const Evaluation& evaluation) {
   Metrics metrics;
-  for (const auto& [name, a] : evaluation.sets) {
-    const std::string prefix = absl::StrCat("val-core/", name, "/");
-    metrics.push_back({prefix + "acc_strict", a.greedy});
-    metrics.push_back({prefix + "acc_flexible", a.greedy_flexible});
-    if (a.k > 0) {
-      metrics.push_back({absl::StrCat(prefix, "avg@", a.k), a.avg_at_k});
-      metrics.push_back({absl::StrCat(prefix, "pass@", a.k), a.pass_at_k});
-      const std::string aux = absl::StrCat("val-aux/", name, "/");
-      metrics.push_back({aux + "response_length", a.response_length});
-      metrics.push_back({aux + "thinking_share", a.thinking_share});
-      metrics.push_back({aux + "clip_ratio", a.truncated});
+  const auto add = [&](const std::string& prefix, const Figures& figures) {
+    for (const auto& [name, figure] : figures) {
+      // The names that others have.
+      const std::string known = name == "greedy"            ? "acc_strict"
+                                : name == "greedy_flexible" ? "acc_flexible"
+                                                            : name;
+      metrics.emplace_back(absl::StrCat("val-core/", prefix, "/", known),
+                           figure.value);
+      for (const auto& [end, bound] :
+           {std::pair<const char*, double>{"/ci_low", figure.low},
+            {"/ci_high", figure.high}}) {
+        metrics.emplace_back(absl::StrCat("val-aux/", prefix, "/", known, end),
+                             bound);
+      }
     }
+  };
+  for (const auto& [name, a] : evaluation.sets) {
+    add(name, a.figures);
+    for (const auto& [difficulty, figures] : a.by_difficulty) {
+      add(absl::StrCat(name, "/", difficulty), figures);
+    }
+    if (a.k == 0) continue;
+    const std::string aux = absl::StrCat("val-aux/", name, "/");
+    metrics.emplace_back(absl::StrCat(aux, "response_length"),
+                         a.response_length);
+    metrics.emplace_back(absl::StrCat(aux, "thinking_share"), a.thinking_share);
+    metrics.emplace_back(absl::StrCat(aux, "clip_ratio"), a.truncated);
   }
   return metrics;
+}
+
+std::string EvaluationText(const Evaluation& evaluation) {
+  std::string text;
+  const auto add = [&](const std::string& title, const Figures& figures) {
+    absl::StrAppendFormat(&text, "  %s, %d problems\n", title,
+                          figures.front().second.problems);
+    for (const auto& [name, figure] : figures) {
+      absl::StrAppendFormat(&text, "    %-18s %5.1f %%   (%.1f to %.1f)\n",
+                            name, 100 * figure.value, 100 * figure.low,
+                            100 * figure.high);
+    }
+  };
+  for (const auto& [name, a] : evaluation.sets) {
+    add(name, a.figures);
+    for (const auto& [difficulty, figures] : a.by_difficulty) {
+      add(absl::StrCat(name, ", difficulty ", difficulty), figures);
+    }
+    absl::StrAppendFormat(
+        &text, "    length %.1f tokens, %.0f %% think, %d unscorable\n",
+        a.k > 0 ? a.response_length : a.greedy_response_length,
+        100 * (a.k > 0 ? a.thinking_share : a.greedy_thinking_share),
+        a.unscorable);
+  }
+  return text;
 }
 
 }  // namespace ponder

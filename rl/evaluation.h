@@ -6,9 +6,11 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "nlohmann/json.hpp"
+#include "rl/accuracy.h"
 #include "rl/run.h"
 
 namespace ponder {
@@ -16,13 +18,12 @@ namespace ponder {
 // Shares are of samples that could be scored.
 struct SetAccuracy {
   int64_t problems = 0;
-  int k = 0;                   // Samples a problem at temperature 1.
-  double greedy = 0;           // Share of problems solved greedily.
-  double greedy_flexible = 0;  // The same if the form is ignored.
-  double avg_at_k = 0;         // Mean over the samples.
-  double pass_at_k = 0;        // Unbiased: 1 - C(n-c, k) / C(n, k).
-  int64_t unscorable = 0;      // Samples.
-  // Over the samples at temperature 1.
+  int k = 0;        // Samples a problem, beside the greedy one.
+  Figures figures;  // Of all problems ...
+  std::map<std::string, Figures> by_difficulty;  // ... and of those that have
+                                                 // this difficulty.
+  int64_t unscorable = 0;                        // Samples.
+  // Over the samples.
   double response_length = 0;        // Mean, tokens.
   double truncated = 0;              // Share cut at the token limit.
   double thinking_share = 0;         // Share with a thought that is not empty.
@@ -37,6 +38,7 @@ struct SetAccuracy {
 
 struct Evaluation {
   std::map<std::string, SetAccuracy> sets;  // By name.
+  std::vector<ProblemResult> problems;      // Of all sets.
   double seconds = 0;
   int64_t sampled_tokens = 0;
 };
@@ -45,17 +47,17 @@ struct Evaluation {
 // (or the start, if the prompt opened it) and </think>.
 bool HasThought(const std::string& response, bool thought_opened);
 
-// 1 - C(n - c, k) / C(n, k): probability that one of k samples, drawn from n of
-// which c are correct, is correct (arXiv:2107.03374, eq. 1).
-double PassAtK(int64_t n, int64_t c, int64_t k);
-
 // Samples every problem of eval_data greedily and eval.samples times, from the
-// policy that the workers hold. `label` makes group ids unique in the run.
+// policy that the workers hold. `label` makes group ids unique in the run;
+// what became of each problem is written to eval/LABEL.jsonl in its folder.
 absl::StatusOr<Evaluation> Evaluate(Run& run, const std::string& stage,
                                     const std::string& label);
 
-// val-core/SET/... for the metrics.
+// val-core/SET/... for the metrics, and val-aux/SET/... for the rest.
 Metrics EvaluationMetrics(const Evaluation& evaluation);
+
+// A table for people: every figure with its interval, by set and difficulty.
+std::string EvaluationText(const Evaluation& evaluation);
 
 }  // namespace ponder
 

@@ -1,42 +1,9 @@
 #include "rl/evaluation.h"
 
-#include <bit>
-#include <cstdint>
-
 #include "gtest/gtest.h"
 
 namespace ponder {
 namespace {
-
-// Share of the ways to draw k of n samples that have one of the first c.
-double BruteForce(int n, int c, int k) {
-  const uint32_t correct = (1u << c) - 1;
-  int64_t ways = 0, hits = 0;
-  for (uint32_t drawn = 0; drawn < (1u << n); ++drawn) {
-    if (std::popcount(drawn) != k) continue;
-    ++ways;
-    hits += (drawn & correct) != 0;
-  }
-  return static_cast<double>(hits) / static_cast<double>(ways);
-}
-
-TEST(PassAtKTest, IsTheShareOfDrawsWithACorrectOne) {
-  for (int n = 1; n <= 10; ++n) {
-    for (int c = 0; c <= n; ++c) {
-      for (int k = 1; k <= n; ++k) {
-        EXPECT_NEAR(PassAtK(n, c, k), BruteForce(n, c, k), 1e-12)
-            << n << " " << c << " " << k;
-      }
-    }
-  }
-}
-
-TEST(PassAtKTest, LargeNumbersDoNotOverflow) {
-  EXPECT_NEAR(PassAtK(100000, 1, 1), 1e-5, 1e-12);
-  EXPECT_NEAR(PassAtK(100000, 1, 50000), 0.5, 1e-9);
-  EXPECT_EQ(PassAtK(100000, 0, 1000), 0);
-  EXPECT_EQ(PassAtK(100000, 100000, 1), 1);
-}
 
 TEST(HasThoughtTest, TextBetweenTheTags) {
   EXPECT_TRUE(HasThought("<think>a</think>b", false));
@@ -68,17 +35,30 @@ TEST(HasThoughtTest, TagsTheWrongWayRound) {
   EXPECT_TRUE(HasThought("a</think><think>b", true));
 }
 
-TEST(SetAccuracyTest, NamesSayHowManySamples) {
+TEST(SetAccuracyTest, ValuesAndIntervalsByName) {
   SetAccuracy accuracy;
-  accuracy.k = 8;
-  accuracy.greedy = 0.5;
-  accuracy.pass_at_k = 0.75;
+  accuracy.figures = {{"greedy", {0.5, 0.4, 0.6, 10}},
+                      {"pass@8", {0.75, 0.7, 0.8, 10}}};
+  accuracy.by_difficulty["3"] = {{"greedy", {0.25, 0.2, 0.3, 4}}};
   const auto json = accuracy.ToJson();
   EXPECT_EQ(json["greedy"], 0.5);
   EXPECT_EQ(json["pass@8"], 0.75);
-  EXPECT_TRUE(json.contains("avg@8"));
-  accuracy.k = 0;
-  EXPECT_FALSE(accuracy.ToJson().contains("avg@0"));
+  EXPECT_EQ(json["interval"]["greedy"][1], 0.6);
+  EXPECT_EQ(json["by_difficulty"]["3"]["greedy"], 0.25);
+  EXPECT_EQ(json["by_difficulty"]["3"]["problems"], 4);
+
+  Evaluation evaluation;
+  evaluation.sets["set"] = accuracy;
+  const Metrics metrics = EvaluationMetrics(evaluation);
+  const auto value = [&](const std::string& name) {
+    for (const auto& [known, v] : metrics) {
+      if (known == name) return v;
+    }
+    return -1.0;
+  };
+  EXPECT_EQ(value("val-core/set/acc_strict"), 0.5);
+  EXPECT_EQ(value("val-aux/set/pass@8/ci_high"), 0.8);
+  EXPECT_EQ(value("val-core/set/3/acc_strict"), 0.25);
 }
 
 }  // namespace

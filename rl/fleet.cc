@@ -176,13 +176,35 @@ absl::StatusOr<std::vector<FinishedGroup>> Fleet::Sample(
   std::map<std::string, size_t> place;
   for (size_t i = 0; i < leases.size(); ++i) place[leases[i].group_id()] = i;
   std::vector<FinishedGroup> groups(leases.size());
-  coordinator_->Enqueue(std::move(leases));
+  Enqueue(std::move(leases));
+  for (size_t finished = 1; finished <= groups.size(); ++finished) {
+    PONDER_ASSIGN_OR_RETURN(
+        FinishedGroup group,
+        Wait([&](const std::string& id) { return place.contains(id); }));
+    groups[place.at(group.lease.group_id())] = std::move(group);
+    on_group(static_cast<int64_t>(finished));
+  }
+  return groups;
+}
 
+void Fleet::Enqueue(std::vector<Lease> leases) {
+  coordinator_->Enqueue(std::move(leases));
+}
+
+void Fleet::Cancel(const std::vector<std::string>& group_ids) {
+  for (const std::string& id : group_ids) kept_.erase(id);
+  coordinator_->Cancel(group_ids);
+}
+
+absl::StatusOr<FinishedGroup> Fleet::Wait(
+    const std::function<bool(const std::string& group_id)>& wanted) {
+  for (auto it = kept_.begin(); it != kept_.end(); ++it) {
+    if (wanted(it->first)) return std::move(kept_.extract(it).mapped());
+  }
   const absl::Duration silence =
       absl::Seconds(options_.config.rollout().worker_timeout_seconds());
   absl::Time last_sign = absl::Now();
-  size_t finished = 0;
-  while (finished < groups.size()) {
+  while (true) {
     if (StopRequested()) return absl::CancelledError("stopped");
     // Groups that keep coming must not hide that one of two workers is gone.
     if (absl::Now() - last_tended_ > kTendPeriod) {
@@ -191,9 +213,8 @@ absl::StatusOr<std::vector<FinishedGroup>> Fleet::Sample(
     }
     absl::StatusOr<FinishedGroup> group = coordinator_->NextGroup(kTendPeriod);
     if (group.ok()) {
-      groups[place.at(group->lease.group_id())] = *std::move(group);
-      ++finished;
-      on_group(static_cast<int64_t>(finished));
+      if (wanted(group->lease.group_id())) return group;
+      kept_.emplace(group->lease.group_id(), *std::move(group));
       last_sign = absl::Now();
       continue;
     }
@@ -210,7 +231,6 @@ absl::StatusOr<std::vector<FinishedGroup>> Fleet::Sample(
           coordinator_->address(), "`"));
     }
   }
-  return groups;
 }
 
 bool Fleet::all_local() const {

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -19,12 +20,13 @@
 #include "proto/reward.grpc.pb.h"
 #include "rl/child_process.h"
 #include "rl/coordinator.h"
+#include "rl/group_sampler.h"
 
 namespace ponder {
 
 // Use from the main thread (see ChildProcess). A worker or a reward server that
 // dies is started again, a few times, and its leases go to others.
-class Fleet {
+class Fleet final : public GroupSampler {
  public:
   struct Options {
     RunConfig config;
@@ -37,7 +39,7 @@ class Fleet {
 
   // Starts all processes; the reward server answers when this returns.
   static absl::StatusOr<std::unique_ptr<Fleet>> Start(const Options& options);
-  ~Fleet();
+  ~Fleet() override;
 
   Fleet(const Fleet&) = delete;
   Fleet& operator=(const Fleet&) = delete;
@@ -52,6 +54,11 @@ class Fleet {
   // requested; what is still out is then forgotten.
   absl::StatusOr<std::vector<FinishedGroup>> Sample(
       std::vector<Lease> leases, const std::function<void(int64_t)>& on_group);
+
+  void Enqueue(std::vector<Lease> leases) override;
+  absl::StatusOr<FinishedGroup> Wait(
+      const std::function<bool(const std::string& group_id)>& wanted) override;
+  void Cancel(const std::vector<std::string>& group_ids) override;
 
   RewardService::Stub* rewards() { return rewards_.get(); }
   // Whether all workers are processes of this machine.
@@ -82,6 +89,7 @@ class Fleet {
   std::vector<std::unique_ptr<ChildProcess>> workers_;
   int64_t version_ = 0;
   int restarts_ = 0;
+  std::map<std::string, FinishedGroup> kept_;  // Came back before their turn.
   absl::Time last_tended_ = absl::InfinitePast();
   double busy_seconds_ = 0;  // At the last BusyShare().
 };

@@ -5,9 +5,11 @@
 #include <algorithm>
 #include <cmath>
 #include <fstream>
-#include <numeric>
+#include <map>
+#include <memory>
 #include <optional>
 
+#include "ATen/ops/tensor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
@@ -16,56 +18,28 @@
 #include "base/status_macros.h"
 #include "base/stop_signal.h"
 #include "monitor/health.h"
-#include "monitor/score_metrics.h"
-#include "rl/advantage.h"
+#include "rl/critic.h"
+#include "rl/data/pass_rates.h"
 #include "rl/expert_metrics.h"
 #include "rl/gold_check.h"
+#include "rl/group_feeder.h"
+#include "rl/grpo_metrics.h"
 #include "rl/stages.h"
+#include "rl/train_group.h"
 
 namespace ponder {
 namespace {
 
 // Groups whose samples are written to samples/STAGE.jsonl in each step.
 constexpr size_t kGroupsToShow = 2;
+// Of the reference's weights among the trainer's tensors.
+constexpr char kReferencePrefix[] = "reference.";
 // Where all workers run on this machine's CPU, sampler and learner must agree
 // exactly; elsewhere by this much, and so with latent attention, whose products
 // are taken in another order by the one than by the other. In bfloat16 that may
 // even send a token to other experts, so there only the mean says something.
 constexpr double kGateTolerance = 1e-4;
 constexpr double kGateMeanTolerance = 0.05;
-
-struct Range {
-  double sum = 0, count = 0;
-  double min = std::numeric_limits<double>::infinity();
-  double max = -std::numeric_limits<double>::infinity();
-
-  void Add(double x) {
-    sum += x;
-    count += 1;
-    min = std::min(min, x);
-    max = std::max(max, x);
-  }
-  double mean() const { return count > 0 ? sum / count : 0; }
-  void Log(const std::string& prefix, Metrics* metrics) const {
-    if (count == 0) return;
-    metrics->push_back({prefix + "/mean", mean()});
-    metrics->push_back({prefix + "/max", max});
-    metrics->push_back({prefix + "/min", min});
-  }
-};
-
-// What one step's samples looked like.
-struct BatchStats {
-  Range score, advantage, response_length, prompt_length;
-  Range terminated_length;  // Of samples that ended by themselves.
-  double samples = 0, truncated = 0;
-  double groups = 0, zero_spread = 0, thinking = 0;
-  ScoreMetrics scores;
-  std::map<std::string, Range> set_rewards;  // By data set.
-  std::vector<float> lengths;  // Of the responses, for the histogram.
-  Range sampling_seconds, reward_wait_seconds;
-  int64_t tokens = 0;  // Sampled.
-};
 
 class GrpoRunner {
  public:
@@ -90,9 +64,9 @@ class GrpoRunner {
  private:
   absl::Status Prepare() {
     PONDER_RETURN_IF_ERROR(run_.NeedFleet());
-    PONDER_ASSIGN_OR_RETURN(data_, run_.LoadStageData(stage_.data(), name_));
+    PONDER_ASSIGN_OR_RETURN(data_, run_.LoadStageData(stage_.data(), name_,
+                                                      /*sampled=*/true));
     for (const DataRows& rows : data_.sets) {
-      PONDER_RETURN_IF_ERROR(CheckPromptLengths(run_, rows));
       PONDER_ASSIGN_OR_RETURN(const GoldCheck check,
                               CheckGoldAnswers(run_.fleet->rewards(), rows));
       run_.progress->Print(check.Line(rows.name));
@@ -104,23 +78,22 @@ class GrpoRunner {
       run_.progress->Print(absl::StrCat("first prompt, ", first.ids.size(),
                                         " tokens:\n", first.text));
     }
-    Learner::Options options;
-    options.learner = run_.config.learner();
-    options.optimizer = stage_.optimizer();
-    options.dtype = run_.dtype();
-    options.max_tokens = run_.max_tokens();
-    PONDER_ASSIGN_OR_RETURN(learner_,
-                            Learner::Create(run_.model, run_.weights, options));
+    PONDER_ASSIGN_OR_RETURN(learner_, run_.CreateLearner(stage_.optimizer()));
     if (stage_.kl_coef() != 0) {
-      // The stage's first policy, also where the stage is resumed.
-      PONDER_RETURN_IF_ERROR(FreezeStageStart());
+      PONDER_RETURN_IF_ERROR(FreezeReference());
     }
+    PONDER_RETURN_IF_ERROR(PrepareCritic());
     if (run_.state.stage_step > 0) {
-      PONDER_RETURN_IF_ERROR(run_.RestoreOptimizer(learner_.get()));
+      PONDER_RETURN_IF_ERROR(RestoreState());
     }
+    if (stage_.curriculum().floor() < 1) PrepareCurriculum();
     PONDER_RETURN_IF_ERROR(DropLaterLines(SamplesPath(), run_.state.step));
-    run_.PublishWeights(learner_->weights());
-    if (run_.state.stage_step == 0) return EvaluateStart();
+    version_ = run_.PublishWeights(learner_->weights());
+    if (run_.state.stage_step == 0) PONDER_RETURN_IF_ERROR(EvaluateStart());
+    feeder_ = std::make_unique<GroupFeeder>(
+        run_.fleet.get(), FeederOptions(), [this] { return DrawLease(); },
+        [this] { return data_.source->drawn(); },
+        [this](const FinishedGroup& group) { return MayTeach(group); });
     return absl::OkStatus();
   }
 
@@ -138,7 +111,9 @@ class GrpoRunner {
     return run_.metrics->Log(run_.state.step, metrics);
   }
 
-  absl::Status FreezeStageStart() {
+  // The stage's first policy, also where the stage is resumed; with
+  // reference_every the checkpoint has the one that came last.
+  absl::Status FreezeReference() {
     if (run_.state.stage_step == 0 || run_.stage_start_folder.empty()) {
       learner_->FreezeReference(learner_->weights());
       return absl::OkStatus();
@@ -150,86 +125,196 @@ class GrpoRunner {
     return absl::OkStatus();
   }
 
-  // Leases for the next step's prompts, with their data set's name.
-  absl::StatusOr<std::vector<Lease>> DrawLeases() {
-    std::vector<Lease> leases;
-    for (int p = 0; p < stage_.prompts_per_step(); ++p) {
-      const Draw draw = data_.source->Next();
-      const DataRow& row = data_.Row(draw);
-      const std::string& set = data_.sets[draw.data_set].name;
-      PONDER_ASSIGN_OR_RETURN(
-          Lease lease, MakeLease(run_, row, "train", name_, run_.state.step));
-      lease.set_group_id(absl::StrCat(name_, "/", run_.state.stage_step + 1,
-                                      "/", p, "/", attempt_));
-      for (int s = 0; s < stage_.samples_per_prompt(); ++s) {
-        SampleSpec* spec = lease.add_samples();
-        spec->set_index(s);
-        spec->set_temperature(stage_.temperature());
-        spec->set_top_p(1);
-        spec->set_key(StreamKey()
-                          .Add(run_.config.seed())
-                          .Add(name_)
-                          .Add("train")
-                          .Add(set)
-                          .Add(row.id)
-                          .Add(static_cast<uint64_t>(draw.epoch))
-                          .Add(static_cast<uint64_t>(s))
-                          .key());
+  absl::Status PrepareCritic() {
+    if (stage_.advantage() != GrpoStage::GAE) return absl::OkStatus();
+    Critic::Options options;
+    options.learner = run_.config.learner();
+    options.critic = stage_.critic();
+    options.dtype = run_.dtype();
+    options.max_tokens = run_.max_tokens();
+    PONDER_ASSIGN_OR_RETURN(
+        critic_, Critic::Create(run_.model, learner_->weights(), options));
+    return absl::OkStatus();
+  }
+
+  absl::Status RestoreState() {
+    PONDER_ASSIGN_OR_RETURN(const TensorMap state, run_.LoadTrainerTensors());
+    PONDER_RETURN_IF_ERROR(
+        learner_->optimizer().SetState(state, run_.state.optimizer_step));
+    TensorMap reference;
+    for (const auto& [name, tensor] : state) {
+      if (name.starts_with(kReferencePrefix)) {
+        reference[name.substr(sizeof(kReferencePrefix) - 1)] = tensor;
       }
-      set_of_lease_.push_back(set);
-      leases.push_back(std::move(lease));
     }
-    return leases;
+    if (!reference.empty()) learner_->FreezeReference(reference);
+    if (critic_ == nullptr) return absl::OkStatus();
+    return critic_->SetState(state, run_.state.critic_step);
+  }
+
+  // Writes a checkpoint with all that the stage needs to go on.
+  absl::StatusOr<std::string> Save() {
+    TensorMap more;
+    if (critic_ != nullptr) {
+      more = critic_->State();
+      run_.state.critic_step = critic_->step();
+    }
+    if (stage_.reference_every() > 0 && stage_.kl_coef() != 0) {
+      for (const auto& [name, weight] : learner_->reference_weights()) {
+        more[kReferencePrefix + name] = weight.to(at::kFloat);
+      }
+    }
+    if (curriculum_ != nullptr) run_.state.curriculum = curriculum_->ToJson();
+    return run_.SaveCheckpoint(learner_.get(), more);
+  }
+
+  void PrepareCurriculum() {
+    curriculum_ = std::make_unique<PassRates>(
+        PassRates::Options{.floor = stage_.curriculum().floor(),
+                           .newest = stage_.curriculum().newest()});
+    for (const DataRows& set : data_.sets) {
+      for (const DataRow& row : set.rows) {
+        if (!row.pass_rate) continue;
+        curriculum_->Observe(ProblemKey(set.name, row.id), *row.pass_rate);
+      }
+    }
+    curriculum_->FromJson(run_.state.curriculum);
+  }
+
+  // A lease for the next prompt that the curriculum lets pass.
+  absl::StatusOr<Lease> DrawLease() {
+    Draw draw = data_.source->Next();
+    while (!IsWanted(draw)) draw = data_.source->Next();
+    const DataRow& row = data_.Row(draw);
+    const std::string& set = data_.sets[draw.data_set].name;
+    PONDER_ASSIGN_OR_RETURN(
+        Lease lease, MakeLease(run_, row, "train", name_, run_.state.step));
+    lease.set_group_id(
+        absl::StrCat(name_, "/", data_.source->drawn(), "/", attempt_));
+    for (int s = 0; s < stage_.samples_per_prompt(); ++s) {
+      SampleSpec* spec = lease.add_samples();
+      spec->set_index(s);
+      spec->set_temperature(stage_.temperature());
+      spec->set_top_p(1);
+      spec->set_key(KeyOf("train", draw).Add(static_cast<uint64_t>(s)).key());
+    }
+    lease.set_data_set(set);
+    return lease;
+  }
+
+  StreamKey KeyOf(const std::string& purpose, const Draw& draw) const {
+    return StreamKey()
+        .Add(run_.config.seed())
+        .Add(name_)
+        .Add(purpose)
+        .Add(data_.sets[draw.data_set].name)
+        .Add(data_.Row(draw).id)
+        .Add(static_cast<uint64_t>(draw.epoch));
+  }
+
+  static std::string ProblemKey(const std::string& set, const std::string& id) {
+    return absl::StrCat(set, "/", id);
+  }
+
+  bool IsWanted(const Draw& draw) const {
+    if (curriculum_ == nullptr) return true;
+    return curriculum_->Accepts(
+        ProblemKey(data_.sets[draw.data_set].name, data_.Row(draw).id),
+        RandomStream(KeyOf("curriculum", draw).key()).Double());
+  }
+
+  // Tells the curriculum how many of the group's samples were right.
+  void Observe(const FinishedGroup& group) {
+    if (curriculum_ == nullptr) return;
+    const std::optional<double> rate = PassRate(group);
+    if (!rate) return;
+    curriculum_->Observe(
+        ProblemKey(group.lease.data_set(), group.lease.problem().id()), *rate);
+  }
+
+  bool MayTeach(const FinishedGroup& group) {
+    Observe(group);
+    return HasSpread(ToTrainGroup(group, stage_.mask_truncated()));
+  }
+
+  GroupFeeder::Options FeederOptions() const {
+    GroupFeeder::Options options;
+    options.prompts_per_step = stage_.prompts_per_step();
+    options.extra_prompts = stage_.extra_prompts();
+    options.max_staleness = stage_.max_staleness();
+    options.steps_done = run_.state.stage_step;
+    const DynamicSampling& dynamic = stage_.dynamic_sampling();
+    options.max_rounds = dynamic.max_rounds();
+    options.round_prompts = dynamic.has_round_prompts()
+                                ? dynamic.round_prompts()
+                                : stage_.prompts_per_step();
+    return options;
   }
 
   absl::Status Step() {
     const absl::Time start = absl::Now();
     const double core_start = CoreSecondsOfProcessTree();
-    set_of_lease_.clear();
-    PONDER_ASSIGN_OR_RETURN(std::vector<Lease> leases, DrawLeases());
-    PONDER_ASSIGN_OR_RETURN(
-        const std::vector<FinishedGroup> groups,
-        run_.fleet->Sample(std::move(leases), [](int64_t) {}));
+    PONDER_ASSIGN_OR_RETURN(const StepGroups step, feeder_->Next(version_));
+    if (step.too_few) {
+      run_.progress->Print(absl::StrFormat(
+          "warning: step %d: after %d groups without spread only %d of %d "
+          "prompts are left to learn from; it trains on these. Other data, or "
+          "more dynamic_sampling.max_rounds, would fill the step",
+          run_.state.stage_step + 1, step.without_spread, step.groups.size(),
+          stage_.prompts_per_step()));
+    }
     const double sample_seconds = absl::ToDoubleSeconds(absl::Now() - start);
 
     BatchStats stats;
-    std::vector<std::vector<TrainSequence>> by_group;
-    for (size_t g = 0; g < groups.size(); ++g) {
-      by_group.push_back(ToSequences(groups[g], set_of_lease_[g], &stats));
+    std::vector<TrainGroup> groups;
+    for (const FinishedGroup& group : step.groups) {
+      stats.Add(group, version_);
+      if (stage_.dynamic_sampling().max_rounds() == 0) Observe(group);
+      groups.push_back(ToTrainGroup(group, stage_.mask_truncated()));
     }
     if (run_.state.stage_step == 0) {
-      PONDER_RETURN_IF_ERROR(Gate(by_group));
+      PONDER_RETURN_IF_ERROR(Gate(groups));
     }
 
     const absl::Time learn_start = absl::Now();
-    LogprobMismatch mismatch;
-    PONDER_ASSIGN_OR_RETURN(const UpdateStats update,
-                            Update(by_group, &mismatch));
+    if (stage_.reference_every() > 0 && run_.state.stage_step > 0 &&
+        run_.state.stage_step % stage_.reference_every() == 0) {
+      learner_->FreezeReference(learner_->weights());
+    }
+    MismatchMeter mismatch_meter;
+    PassOver(&groups, &mismatch_meter);
+    AssignAdvantages(stage_, &groups);
+    LearningStats learning;
+    for (const TrainGroup& group : groups) learning.Add(group);
+    CriticStats critic;
+    UpdateStats update = Update(groups, &critic, &mismatch_meter);
+    const LogprobMismatch mismatch = mismatch_meter.Result();
     const double learn_seconds =
         absl::ToDoubleSeconds(absl::Now() - learn_start);
     const absl::Time publish_start = absl::Now();
-    const int64_t published = run_.PublishWeights(learner_->weights());
+    version_ = run_.PublishWeights(learner_->weights());
     const double publish_seconds =
         absl::ToDoubleSeconds(absl::Now() - publish_start);
 
     ++run_.state.stage_step;
     ++run_.state.step;
-    run_.state.drawn = data_.source->drawn();
-    run_.state.stage_tokens += stats.tokens + update.tokens;
+    run_.state.drawn = feeder_->cursor();
+    run_.state.stage_tokens += stats.tokens + update.tokens + critic.tokens;
     run_.state.stage_samples += static_cast<int64_t>(stats.samples);
     const double seconds = absl::ToDoubleSeconds(absl::Now() - start);
     run_.state.stage_seconds += seconds;
 
     Metrics metrics;
     LogBatch(stats, &metrics);
-    LogUpdate(update, mismatch, &metrics);
-    metrics.push_back({"timing_s/gen", stats.sampling_seconds.mean()});
-    metrics.push_back({"timing_s/reward", stats.reward_wait_seconds.mean()});
+    LogLearning(learning, &metrics);
+    LogFeeding(step, &metrics);
+    LogUpdate(update, critic, mismatch.tokens > 0, &metrics);
+    LogMismatch(mismatch, &metrics);
     metrics.push_back({"timing_s/sample", sample_seconds});
     metrics.push_back({"timing_s/update_actor", learn_seconds});
     metrics.push_back({"timing_s/update_weights", publish_seconds});
     metrics.push_back({"timing_s/step", seconds});
-    metrics.push_back({"sync/version", static_cast<double>(published)});
+    metrics.push_back({"sync/version", static_cast<double>(version_)});
     metrics.push_back({"sync/seconds", publish_seconds});
     metrics.push_back({"sync/bytes", static_cast<double>(
                                          run_.model.NumParameters() *
@@ -252,12 +337,12 @@ class GrpoRunner {
     metrics.push_back(
         {"training/global_step", static_cast<double>(run_.state.step)});
 
-    const HealthReport report = CheckHealth(stats, update, mismatch);
+    const HealthReport report = CheckHealth(stats, learning, update, mismatch);
     metrics.insert(metrics.end(), report.metrics.begin(), report.metrics.end());
     PONDER_RETURN_IF_ERROR(run_.metrics->Log(run_.state.step, metrics));
     PONDER_RETURN_IF_ERROR(run_.metrics->LogHistogram(
         run_.state.step, "response_length", stats.lengths));
-    PONDER_RETURN_IF_ERROR(WriteSamples(groups));
+    PONDER_RETURN_IF_ERROR(WriteSamples(step.groups));
     run_.progress->Update(
         run_.state.stage_step,
         absl::StrFormat("reward %.3f  length %.1f  %s", stats.score.mean(),
@@ -266,8 +351,7 @@ class GrpoRunner {
       run_.progress->Print(absl::StrCat("warning: ", report.advice));
     }
     if (report.verdict == HealthReport::kStop) {
-      PONDER_ASSIGN_OR_RETURN(const std::string saved,
-                              run_.SaveCheckpoint(learner_.get()));
+      PONDER_ASSIGN_OR_RETURN(const std::string saved, Save());
       return absl::FailedPreconditionError(
           absl::StrCat("the run was stopped by a health rule: ", report.advice,
                        "; saved ", saved));
@@ -275,69 +359,13 @@ class GrpoRunner {
     return absl::OkStatus();
   }
 
-  // The group's samples as sequences; counts them in `stats`. Samples that are
-  // left out of the loss have no targets.
-  std::vector<TrainSequence> ToSequences(const FinishedGroup& group,
-                                         const std::string& set,
-                                         BatchStats* stats) {
-    std::vector<std::optional<double>> rewards;
-    for (const Sample& sample : group.samples) {
-      const ScoredResponse& score = sample.score();
-      const bool truncated = sample.finish_reason() == "length";
-      const bool masked = truncated && stage_.mask_truncated();
-      std::optional<double> reward;
-      if (score.has_reward() && !masked) reward = score.reward();
-      rewards.push_back(reward);
-
-      const double length = sample.response_ids_size();
-      stats->samples += 1;
-      stats->tokens += sample.response_ids_size();
-      stats->response_length.Add(length);
-      stats->lengths.push_back(static_cast<float>(length));
-      if (!truncated) stats->terminated_length.Add(length);
-      stats->truncated += truncated;
-      stats->scores.Add(score);
-      stats->thinking +=
-          HasThought(sample.text(), group.lease.thought_opened());
-      if (score.has_reward()) {
-        stats->score.Add(score.reward());
-        stats->set_rewards[set].Add(score.reward());
-      }
-    }
-    const GroupAdvantages advantages = GrpoAdvantages(rewards);
-    stats->groups += 1;
-    stats->zero_spread += advantages.zero_spread;
-    stats->prompt_length.Add(group.lease.prompt_ids_size());
-    stats->sampling_seconds.Add(group.timing.sampling_seconds());
-    stats->reward_wait_seconds.Add(group.timing.reward_wait_seconds());
-
-    std::vector<TrainSequence> sequences;
-    for (size_t i = 0; i < group.samples.size(); ++i) {
-      const Sample& sample = group.samples[i];
-      TrainSequence& sequence = sequences.emplace_back();
-      if (!rewards[i]) continue;  // Neither gradient nor denominator.
-      stats->advantage.Add(advantages.advantages[i]);
-      sequence.ids.assign(group.lease.prompt_ids().begin(),
-                          group.lease.prompt_ids().end());
-      for (const int32_t id : sample.response_ids()) {
-        sequence.targets.push_back(static_cast<int32_t>(sequence.ids.size()));
-        sequence.ids.push_back(id);
-      }
-      sequence.behavior_logprobs.assign(sample.logprobs().begin(),
-                                        sample.logprobs().end());
-      sequence.advantage = advantages.advantages[i];
-    }
-    return sequences;
-  }
-
   // Step 0 of every stage: the sampler's numbers are the learner's.
-  absl::Status Gate(const std::vector<std::vector<TrainSequence>>& by_group) {
-    std::vector<TrainSequence> all;
-    for (const auto& group : by_group) {
-      all.insert(all.end(), group.begin(), group.end());
-    }
-    const LogprobMismatch mismatch =
-        learner_->CompareLogprobs(all, stage_.temperature());
+  absl::Status Gate(const std::vector<TrainGroup>& groups) {
+    const std::vector<TrainSequence> all =
+        SequencesOf(groups, 0, groups.size());
+    MismatchMeter meter;
+    AddMismatch(all, learner_->Logprobs(all, stage_.temperature()), &meter);
+    const LogprobMismatch mismatch = meter.Result();
     // Where both sides take their sums in the same order.
     const bool exact = !run_.model.has_mla() && run_.device.is_cpu();
     const bool by_mean = !exact && run_.dtype() != at::kFloat;
@@ -348,7 +376,7 @@ class GrpoRunner {
     run_.progress->Print(absl::StrFormat(
         "step 0: sampler against learner over %d tokens: largest difference "
         "%.3g, KL %.3g",
-        mismatch.tokens, mismatch.max_abs, mismatch.mean_kl));
+        mismatch.tokens, mismatch.max_abs, mismatch.kl));
     if (found <= limit) return absl::OkStatus();
     return absl::FailedPreconditionError(absl::StrFormat(
         "the sampler's log-probabilities differ from the learner's by %s "
@@ -357,76 +385,128 @@ class GrpoRunner {
         by_mean ? "a mean of" : "up to", found, limit));
   }
 
+  static std::vector<TrainSequence> SequencesOf(
+      const std::vector<TrainGroup>& groups, size_t begin, size_t end) {
+    std::vector<TrainSequence> all;
+    for (size_t g = begin; g < end; ++g) {
+      all.insert(all.end(), groups[g].sequences.begin(),
+                 groups[g].sequences.end());
+    }
+    return all;
+  }
+
+  // `logprobs` of the policy; sequences without any are left out.
+  static void AddMismatch(const std::vector<TrainSequence>& batch,
+                          const std::vector<std::vector<float>>& logprobs,
+                          MismatchMeter* meter) {
+    for (size_t i = 0; i < batch.size(); ++i) {
+      if (logprobs[i].empty()) continue;
+      meter->Add(at::tensor(logprobs[i]),
+                 at::tensor(batch[i].behavior_logprobs));
+    }
+  }
+
+  // Passes over the step's samples before the first update: of the reference,
+  // of the critic, and of the policy as it is.
+  void PassOver(std::vector<TrainGroup>* groups, MismatchMeter* meter) {
+    const std::vector<TrainSequence> all =
+        SequencesOf(*groups, 0, groups->size());
+    std::vector<std::vector<float>> reference, old, values;
+    if (stage_.kl_coef() != 0) {
+      reference = learner_->ReferenceLogprobs(all, stage_.temperature());
+    }
+    if (critic_ != nullptr) values = critic_->Values(all);
+    const ImportanceOptions importance = ImportanceOptionsOf(stage_);
+    if (IsDecoupled(stage_)) {
+      old = learner_->Logprobs(all, stage_.temperature());
+      AddMismatch(all, old, meter);
+    }
+    size_t i = 0;
+    for (TrainGroup& group : *groups) {
+      for (TrainSequence& sequence : group.sequences) {
+        if (!reference.empty()) sequence.reference_logprobs = reference[i];
+        if (!values.empty()) sequence.values = values[i];
+        if (!old.empty()) {
+          sequence.old_logprobs = old[i];
+          AssignImportance(importance, &sequence);
+        }
+        ++i;
+      }
+    }
+  }
+
   // All optimizer updates of a step. Prompts are spread over them in order.
-  absl::StatusOr<UpdateStats> Update(
-      const std::vector<std::vector<TrainSequence>>& by_group,
-      LogprobMismatch* mismatch) {
-    PolicyLossOptions options;
-    options.clip_low = stage_.clip_low();
-    options.clip_high = stage_.clip_high();
-    options.dual_clip = stage_.dual_clip();
-    options.kl_coef = stage_.kl_coef();
+  // Where no pass of its own has measured the mismatch, the first update does.
+  UpdateStats Update(const std::vector<TrainGroup>& groups, CriticStats* critic,
+                     MismatchMeter* meter) {
     const size_t num_updates = static_cast<size_t>(stage_.updates_per_step());
+    const bool only_critic =
+        critic_ != nullptr &&
+        run_.state.stage_step < stage_.critic().warmup_steps();
     UpdateStats total;
     for (size_t u = 0; u < num_updates; ++u) {
-      std::vector<TrainSequence> batch;
-      int64_t token_count = 0;
-      const size_t end = by_group.size() * (u + 1) / num_updates;
-      for (size_t g = by_group.size() * u / num_updates; g < end; ++g) {
-        for (const TrainSequence& sequence : by_group[g]) {
-          token_count += static_cast<int64_t>(sequence.targets.size());
-          batch.push_back(sequence);
-        }
-      }
-      if (token_count == 0) continue;
-      const double learning_rate =
-          LearningRate(stage_.optimizer(),
-                       run_.state.stage_step * stage_.updates_per_step() +
-                           static_cast<int64_t>(u) + 1,
-                       stage_.steps() * stage_.updates_per_step());
-      const UpdateStats stats = learner_->PolicyUpdate(
-          batch, token_count, stage_.temperature(), options, learning_rate,
-          u == 0 ? mismatch : nullptr);
+      const std::vector<TrainSequence> batch =
+          SequencesOf(groups, groups.size() * u / num_updates,
+                      groups.size() * (u + 1) / num_updates);
+      const LossScale scale = LossScaleOf(
+          stage_, run_.config.prompt().max_response_tokens(), batch);
+      if (scale.tokens == 0) continue;
       const double share = 1.0 / static_cast<double>(num_updates);
-      total.loss += share * stats.loss;
-      total.entropy += share * stats.entropy;
-      total.clip_fraction += share * stats.clip_fraction;
-      total.dual_clip_fraction += share * stats.dual_clip_fraction;
-      total.approx_kl += share * stats.approx_kl;
-      total.reference_kl += share * stats.reference_kl;
-      total.grad_norm = std::max(total.grad_norm, stats.grad_norm);
-      total.learning_rate = stats.learning_rate;
-      total.applied = total.applied || stats.applied;
-      total.tokens += stats.tokens;
-      total.expert_balance_loss += share * stats.expert_balance_loss;
-      if (stats.expert_tokens.defined()) {
-        total.expert_tokens = total.expert_tokens.defined()
-                                  ? total.expert_tokens + stats.expert_tokens
-                                  : stats.expert_tokens;
+      if (critic_ != nullptr) {
+        AddShare(critic_->Update(batch, scale,
+                                 RateOf(stage_.critic().optimizer(), u)),
+                 share, critic);
       }
+      if (only_critic) continue;
+      const UpdateStats stats = learner_->PolicyUpdate(
+          batch, scale, stage_.temperature(), PolicyLossOptionsOf(stage_),
+          RateOf(stage_.optimizer(), u));
+      if (u == 0 && !IsDecoupled(stage_)) {
+        AddMismatch(batch, stats.logprobs, meter);
+      }
+      AddShare(stats, share, &total);
     }
     return total;
   }
 
-  void LogBatch(const BatchStats& s, Metrics* metrics) {
-    const double samples = std::max(1.0, s.samples);
-    s.score.Log("critic/score", metrics);
-    s.score.Log("critic/rewards", metrics);
-    s.advantage.Log("critic/advantages", metrics);
-    s.response_length.Log("response_length", metrics);
-    s.prompt_length.Log("prompt_length", metrics);
-    s.terminated_length.Log("completions/terminated_length", metrics);
-    metrics->push_back({"response_length/clip_ratio", s.truncated / samples});
-    metrics->push_back(
-        {"frac_reward_zero_std", s.zero_spread / std::max(1.0, s.groups)});
-    metrics->push_back({"response/thinking_frac", s.thinking / samples});
-    s.scores.Log(metrics);
-    for (const auto& [name, range] : s.set_rewards) {
-      metrics->push_back({"reward/" + name + "/mean", range.mean()});
+  // The learning rate of a step's update `u`.
+  double RateOf(const OptimizerConfig& optimizer, size_t u) const {
+    return LearningRate(optimizer,
+                        run_.state.stage_step * stage_.updates_per_step() +
+                            static_cast<int64_t>(u) + 1,
+                        stage_.steps() * stage_.updates_per_step());
+  }
+
+  static void AddShare(const CriticStats& stats, double share,
+                       CriticStats* total) {
+    total->loss += share * stats.loss;
+    total->clip_fraction += share * stats.clip_fraction;
+    total->grad_norm = std::max(total->grad_norm, stats.grad_norm);
+    total->tokens += stats.tokens;
+  }
+
+  static void AddShare(const UpdateStats& stats, double share,
+                       UpdateStats* total) {
+    total->loss += share * stats.loss;
+    total->entropy += share * stats.entropy;
+    total->clip_fraction += share * stats.clip_fraction;
+    total->dual_clip_fraction += share * stats.dual_clip_fraction;
+    total->approx_kl += share * stats.approx_kl;
+    total->reference_kl += share * stats.reference_kl;
+    total->grad_norm = std::max(total->grad_norm, stats.grad_norm);
+    total->learning_rate = stats.learning_rate;
+    total->applied = total->applied || stats.applied;
+    total->tokens += stats.tokens;
+    total->expert_balance_loss += share * stats.expert_balance_loss;
+    if (stats.expert_tokens.defined()) {
+      total->expert_tokens = total->expert_tokens.defined()
+                                 ? total->expert_tokens + stats.expert_tokens
+                                 : stats.expert_tokens;
     }
   }
 
-  void LogUpdate(const UpdateStats& u, const LogprobMismatch& m,
+  // `measured`: there was a gradient, so that entropy says something.
+  void LogUpdate(const UpdateStats& u, const CriticStats& c, bool measured,
                  Metrics* metrics) {
     metrics->push_back({"actor/pg_loss", u.loss});
     metrics->push_back({"actor/pg_clipfrac", u.clip_fraction});
@@ -435,29 +515,29 @@ class GrpoRunner {
     metrics->push_back({"actor/grad_norm", u.grad_norm});
     metrics->push_back({"actor/lr", u.learning_rate});
     AddExpertMetrics(u, run_.config.learner(), metrics);
-    if (m.tokens > 0) metrics->push_back({"actor/entropy", u.entropy});
+    if (measured) metrics->push_back({"actor/entropy", u.entropy});
     if (stage_.kl_coef() != 0) {
-      metrics->push_back({"actor/kl_loss", u.reference_kl});
+      if (!stage_.kl_in_reward()) {
+        metrics->push_back({"actor/kl_loss", u.reference_kl});
+      }
       metrics->push_back({"actor/kl_coef", stage_.kl_coef()});
     }
-    metrics->push_back({"rollout_corr/max_abs_diff", m.max_abs});
-    metrics->push_back({"rollout_corr/log_ppl_abs_diff", m.mean_abs});
-    metrics->push_back({"rollout_corr/kl", m.mean_kl});
-    metrics->push_back({"rollout_corr/k3_kl", m.mean_k3});
-    metrics->push_back({"training/rollout_probs_diff_mean", m.mean_prob_diff});
-    metrics->push_back({"training/rollout_probs_diff_max", m.max_prob_diff});
+    if (critic_ == nullptr) return;
+    metrics->push_back({"critic/vf_loss", c.loss});
+    metrics->push_back({"critic/vf_clipfrac", c.clip_fraction});
+    metrics->push_back({"critic/grad_norm", c.grad_norm});
   }
 
-  HealthReport CheckHealth(const BatchStats& s, const UpdateStats& u,
-                           const LogprobMismatch& m) {
-    const double samples = std::max(1.0, s.samples);
+  HealthReport CheckHealth(const BatchStats& s, const LearningStats& l,
+                           const UpdateStats& u, const LogprobMismatch& m) {
     StepHealth health;
     health.unscorable_fraction = s.scores.unscorable_fraction();
-    health.clip_ratio = s.truncated / samples;
+    health.clip_ratio = s.truncated_fraction();
     // Without a gradient nothing was measured: not a sign of collapse.
-    health.entropy = m.tokens > 0 ? u.entropy : 1.0;
-    health.logprob_diff_mean = m.mean_abs;
-    health.zero_signal_fraction = s.zero_spread / std::max(1.0, s.groups);
+    health.entropy = u.applied ? u.entropy : 1.0;
+    // Samples of an older policy differ because the policy moved.
+    health.logprob_diff_mean = s.staleness.max > 0 ? 0 : m.mean_abs;
+    health.zero_signal_fraction = l.zero_spread_fraction();
     health.grad_norm = u.grad_norm;
     return health_.Check(run_.state.stage_step, health);
   }
@@ -511,8 +591,7 @@ class GrpoRunner {
   // Returns `status`, with a checkpoint written if a stop was requested.
   absl::Status SaveIfStopped(const absl::Status& status) {
     if (!absl::IsCancelled(status)) return status;
-    PONDER_ASSIGN_OR_RETURN(const std::string saved,
-                            run_.SaveCheckpoint(learner_.get()));
+    PONDER_ASSIGN_OR_RETURN(const std::string saved, Save());
     run_.progress->Print(absl::StrCat("stopped; saved ", saved));
     return status;
   }
@@ -535,7 +614,7 @@ class GrpoRunner {
     }
     const int64_t every = run_.config.checkpoint().every_steps();
     if (!last && every > 0 && run_.state.stage_step % every == 0) {
-      return run_.SaveCheckpoint(learner_.get()).status();
+      return Save().status();
     }
     return absl::OkStatus();
   }
@@ -546,9 +625,12 @@ class GrpoRunner {
   HealthRules health_;
   StageData data_;
   std::unique_ptr<Learner> learner_;
-  std::vector<std::string> set_of_lease_;
+  std::unique_ptr<Critic> critic_;         // Null without GAE.
+  std::unique_ptr<PassRates> curriculum_;  // Null without one.
+  int64_t version_ = 0;  // Of the policy that was published last.
   // Tells the groups of a resumed run from those before.
   const int64_t attempt_ = run_.state.stage_step;
+  std::unique_ptr<GroupFeeder> feeder_;  // Uses the above.
 };
 
 }  // namespace

@@ -1,8 +1,9 @@
 #include "rl/learner.h"
 
-#include <cmath>
+#include <algorithm>
 #include <utility>
 
+#include "ATen/ops/empty.h"
 #include "ATen/ops/index_select.h"
 #include "ATen/ops/tensor.h"
 #include "absl/status/status.h"
@@ -10,20 +11,28 @@
 #include "base/check.h"
 #include "base/status_macros.h"
 #include "policy/ops.h"
-#include "rl/packing.h"
 
 namespace ponder {
 
 using at::Tensor;
 
-struct Learner::Packed {
-  Tensor ids;                       // [T] int64.
-  std::vector<int64_t> cu_seqlens;  // Of the sequences in `ids`.
-  Tensor rows;        // [N] int64: rows whose hidden state predicts a target.
-  Tensor targets;     // [N] int64: the ids that are predicted.
-  Tensor behavior;    // [N] float32, as in TrainSequence; empty if not given.
-  Tensor advantages;  // [N] float32.
-};
+namespace {
+
+int64_t CountTargets(const std::vector<TrainSequence>& batch,
+                     const std::vector<int64_t>& chosen) {
+  int64_t count = 0;
+  for (const int64_t i : chosen) {
+    count += static_cast<int64_t>(batch[i].targets.size());
+  }
+  return count;
+}
+
+bool IsZero(const std::vector<float>& values) {
+  return std::all_of(values.begin(), values.end(),
+                     [](float value) { return value == 0; });
+}
+
+}  // namespace
 
 absl::StatusOr<std::unique_ptr<Learner>> Learner::Create(
     const ModelConfig& config, TensorMap weights, const Options& options) {
@@ -58,45 +67,9 @@ Learner::~Learner() {
   }
 }
 
-std::vector<Learner::Packed> Learner::Pack(
-    const std::vector<TrainSequence>& batch,
-    const std::vector<int64_t>& chosen) const {
-  std::vector<int64_t> lengths;
-  for (const int64_t i : chosen) {
-    lengths.push_back(static_cast<int64_t>(batch[i].ids.size()));
-  }
-  std::vector<Packed> packs;
-  for (const std::vector<int64_t>& members :
-       PackByTokens(lengths, options_.learner.micro_batch_tokens())) {
-    std::vector<int64_t> ids, rows, targets;
-    std::vector<float> behavior, advantages;
-    Packed& pack = packs.emplace_back();
-    pack.cu_seqlens = {0};
-    for (const int64_t member : members) {
-      const TrainSequence& sequence = batch[chosen[member]];
-      const int64_t first = static_cast<int64_t>(ids.size());
-      ids.insert(ids.end(), sequence.ids.begin(), sequence.ids.end());
-      for (const int32_t target : sequence.targets) {
-        rows.push_back(first + target - 1);
-        targets.push_back(sequence.ids[target]);
-        advantages.push_back(static_cast<float>(sequence.advantage));
-      }
-      behavior.insert(behavior.end(), sequence.behavior_logprobs.begin(),
-                      sequence.behavior_logprobs.end());
-      pack.cu_seqlens.push_back(static_cast<int64_t>(ids.size()));
-    }
-    const at::Device device = decoder_->device();
-    pack.ids = at::tensor(ids, at::kLong).to(device);
-    pack.rows = at::tensor(rows, at::kLong).to(device);
-    pack.targets = at::tensor(targets, at::kLong).to(device);
-    pack.behavior = at::tensor(behavior).to(device);
-    pack.advantages = at::tensor(advantages).to(device);
-  }
-  return packs;
-}
-
-TokenLogprobs Learner::Logprobs(const Decoder& decoder, const Packed& packed,
-                                double temperature, bool want_entropy,
+TokenLogprobs Learner::Logprobs(const Decoder& decoder,
+                                const PackedBatch& packed, double temperature,
+                                bool want_entropy,
                                 ExpertBalance* balance) const {
   const Tensor hidden = decoder.PackedHidden(
       packed.ids, packed.cu_seqlens,
@@ -105,6 +78,84 @@ TokenLogprobs Learner::Logprobs(const Decoder& decoder, const Packed& packed,
       at::index_select(hidden, 0, packed.rows), decoder.output_weight(),
       packed.targets, temperature, options_.learner.logits_chunk_tokens(),
       want_entropy);
+}
+
+std::vector<std::vector<float>> Learner::Logprobs(
+    const Decoder& decoder, const std::vector<TrainSequence>& batch,
+    double temperature) const {
+  const at::NoGradGuard no_grad;
+  std::vector<std::vector<float>> logprobs(batch.size());
+  for (const PackedBatch& pack : PackSequences(
+           batch, SequencesWithTargets(batch),
+           options_.learner.micro_batch_tokens(), decoder_->device())) {
+    ScatterTargets(
+        Logprobs(decoder, pack, temperature, false, nullptr).logprobs, pack,
+        &logprobs);
+  }
+  return logprobs;
+}
+
+std::vector<std::vector<float>> Learner::Logprobs(
+    const std::vector<TrainSequence>& batch, double temperature) const {
+  return Logprobs(*decoder_, batch, temperature);
+}
+
+std::vector<std::vector<float>> Learner::ReferenceLogprobs(
+    const std::vector<TrainSequence>& batch, double temperature) const {
+  PONDER_CHECK(reference_ != nullptr);
+  return Logprobs(*reference_, batch, temperature);
+}
+
+std::vector<PackedBatch> Learner::PackShare(
+    const std::vector<TrainSequence>& batch,
+    const std::vector<int64_t>& chosen) const {
+  const int64_t max_tokens = options_.learner.micro_batch_tokens();
+  const Collective* const all = options_.collective;
+  if (all == nullptr)
+    return PackSequences(batch, chosen, max_tokens, decoder_->device());
+  // Dealt out from the longest to the shortest.
+  std::vector<int64_t> order = chosen;
+  std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) {
+    return batch[a].ids.size() > batch[b].ids.size();
+  });
+  std::vector<int64_t> share;
+  for (size_t i = static_cast<size_t>(all->rank()); i < order.size();
+       i += static_cast<size_t>(all->size())) {
+    share.push_back(order[i]);
+  }
+  return PackSequences(batch, share, max_tokens, decoder_->device());
+}
+
+void Learner::SumOverProcesses(const std::vector<double*>& values) const {
+  if (options_.collective == nullptr) return;
+  const Tensor sums =
+      at::empty({static_cast<int64_t>(values.size())}, at::kDouble);
+  double* sum = sums.mutable_data_ptr<double>();
+  for (size_t i = 0; i < values.size(); ++i) sum[i] = *values[i];
+  options_.collective->Sum(sums);
+  for (size_t i = 0; i < values.size(); ++i) *values[i] = sum[i];
+}
+
+void Learner::ShareLogprobs(const std::vector<TrainSequence>& batch,
+                            std::vector<std::vector<float>>* logprobs) const {
+  if (options_.collective == nullptr) return;
+  std::vector<float> all;
+  std::vector<float> was_there;  // Not every sequence was run.
+  for (size_t i = 0; i < batch.size(); ++i) {
+    was_there.push_back((*logprobs)[i].empty() ? 0.0f : 1.0f);
+    (*logprobs)[i].resize(batch[i].targets.size(), 0.0f);
+    all.insert(all.end(), (*logprobs)[i].begin(), (*logprobs)[i].end());
+  }
+  const Tensor sums = at::tensor(all), ran = at::tensor(was_there);
+  options_.collective->Sum(sums);
+  options_.collective->Sum(ran);
+  const float* next = sums.const_data_ptr<float>();
+  for (size_t i = 0; i < batch.size(); ++i) {
+    const float* first = next;
+    next += batch[i].targets.size();
+    (*logprobs)[i].assign(first, next);
+    if (ran.const_data_ptr<float>()[i] == 0) (*logprobs)[i].clear();
+  }
 }
 
 std::optional<ExpertBalance> Learner::NewBalance(size_t num_sequences) const {
@@ -117,140 +168,133 @@ std::optional<ExpertBalance> Learner::NewBalance(size_t num_sequences) const {
 void Learner::ApplyUpdate(double learning_rate,
                           const std::optional<ExpertBalance>& balance,
                           UpdateStats* stats) {
+  Tensor expert_tokens;
+  if (balance.has_value()) {
+    expert_tokens = balance->tokens().clone();
+    stats->expert_balance_loss = balance->loss();
+    SumOverProcesses({&stats->expert_balance_loss});
+  }
+  Collective* const all = options_.collective;
+  if (all != nullptr) {
+    for (const auto& [name, weight] : weights()) {
+      if (weight.requires_grad()) all->Sum(weight.grad());
+    }
+    if (expert_tokens.defined()) all->Sum(expert_tokens);
+    if (all->rank() != 0) {
+      optimizer_.ZeroGrad();
+      return TakeWeights();
+    }
+  }
   stats->learning_rate = learning_rate;
   stats->grad_norm = optimizer_.GradNorm();
   stats->applied = optimizer_.Step(learning_rate, stats->grad_norm);
-  if (!balance.has_value()) return;
-  stats->expert_tokens = balance->tokens();
-  stats->expert_balance_loss = balance->loss();
+  stats->expert_tokens = expert_tokens;
   const double rate = options_.learner.expert_bias_update_rate();
-  if (stats->applied && rate > 0) {
-    UpdateExpertBias(decoder_->config(), balance->tokens(), rate, weights());
+  if (balance.has_value() && stats->applied && rate > 0) {
+    UpdateExpertBias(decoder_->config(), expert_tokens, rate, weights());
   }
+  if (all != nullptr) TakeWeights();
+}
+
+void Learner::TakeWeights() {
+  for (const auto& [name, weight] : weights()) {
+    options_.collective->Broadcast(weight.detach());
+  }
+}
+
+void Learner::Announce(const LearnerCall& call) const {
+  if (options_.announce != nullptr) options_.announce(call);
 }
 
 UpdateStats Learner::SupervisedUpdate(const std::vector<TrainSequence>& batch,
                                       double learning_rate) {
   UpdateStats stats;
-  std::vector<int64_t> chosen;
-  int64_t count = 0;
-  for (size_t i = 0; i < batch.size(); ++i) {
-    if (batch[i].targets.empty()) continue;
-    chosen.push_back(static_cast<int64_t>(i));
-    count += static_cast<int64_t>(batch[i].targets.size());
-  }
+  const std::vector<int64_t> chosen = SequencesWithTargets(batch);
+  const double count = static_cast<double>(CountTargets(batch, chosen));
   if (count == 0) return stats;
+  Announce(
+      {.supervised = true, .batch = &batch, .learning_rate = learning_rate});
+  double tokens = 0;
   std::optional<ExpertBalance> balance = NewBalance(chosen.size());
-  for (const Packed& pack : Pack(batch, chosen)) {
+  for (const PackedBatch& pack : PackShare(batch, chosen)) {
     const TokenLogprobs result =
         Logprobs(*decoder_, pack, 1.0, true, balance ? &*balance : nullptr);
-    const Tensor loss = -result.logprobs.sum() / static_cast<double>(count);
+    const Tensor loss = -result.logprobs.sum() / count;
     torch::autograd::backward({loss}, {});
     stats.loss += loss.item<double>();
-    stats.entropy +=
-        result.entropy.sum().item<double>() / static_cast<double>(count);
-    stats.tokens += pack.ids.size(0);
+    stats.entropy += result.entropy.detach().sum().item<double>() / count;
+    tokens += static_cast<double>(pack.ids.size(0));
   }
+  SumOverProcesses({&stats.loss, &stats.entropy, &tokens});
+  stats.tokens = static_cast<int64_t>(tokens);
   ApplyUpdate(learning_rate, balance, &stats);
   return stats;
 }
-
-namespace {
-
-// Adds one micro-batch to the sums of `m`.
-void AddMismatch(const Tensor& learner, const Tensor& sampler,
-                 LogprobMismatch* m) {
-  if (learner.numel() == 0) return;
-  const Tensor d = (sampler - learner).to(at::kDouble);
-  const Tensor p =
-      (sampler.to(at::kDouble).exp() - learner.to(at::kDouble).exp()).abs();
-  m->max_abs = std::max(m->max_abs, d.abs().max().item<double>());
-  m->mean_abs += d.abs().sum().item<double>();
-  m->mean_kl += d.sum().item<double>();
-  // k3 of KL(sampler || learner): exp(-d) + d - 1.
-  m->mean_k3 += ((-d).exp() + d - 1).sum().item<double>();
-  m->max_prob_diff = std::max(m->max_prob_diff, p.max().item<double>());
-  m->mean_prob_diff += p.sum().item<double>();
-  m->tokens += learner.numel();
-}
-
-void FinishMismatch(LogprobMismatch* m) {
-  if (m->tokens == 0) return;
-  const double n = static_cast<double>(m->tokens);
-  m->mean_abs /= n;
-  m->mean_kl /= n;
-  m->mean_k3 /= n;
-  m->mean_prob_diff /= n;
-}
-
-}  // namespace
 
 UpdateStats Learner::PolicyUpdate(const std::vector<TrainSequence>& batch,
-                                  int64_t token_count, double temperature,
+                                  const LossScale& scale, double temperature,
                                   const PolicyLossOptions& options,
-                                  double learning_rate,
-                                  LogprobMismatch* mismatch) {
+                                  double learning_rate) {
   UpdateStats stats;
   stats.learning_rate = learning_rate;
+  stats.logprobs.resize(batch.size());
   std::vector<int64_t> chosen;
-  int64_t counted = 0;
-  bool any_gradient = false;
-  for (size_t i = 0; i < batch.size(); ++i) {
-    const TrainSequence& sequence = batch[i];
-    PONDER_CHECK(sequence.behavior_logprobs.size() == sequence.targets.size());
-    if (sequence.targets.empty()) continue;
-    if (sequence.advantage == 0 && options.kl_coef == 0) continue;
-    any_gradient = true;
-    chosen.push_back(static_cast<int64_t>(i));
-    counted += static_cast<int64_t>(sequence.targets.size());
+  for (const int64_t i : SequencesWithTargets(batch)) {
+    if (options.kl_coef != 0 || options.entropy_coef != 0 ||
+        !IsZero(batch[i].advantages)) {
+      chosen.push_back(i);
+    }
   }
-  if (!any_gradient) return stats;
+  if (chosen.empty()) return stats;
 
-  const double n = static_cast<double>(counted);
+  Announce({.batch = &batch,
+            .scale = scale,
+            .temperature = temperature,
+            .options = options,
+            .learning_rate = learning_rate});
+  double tokens = 0;
   std::optional<ExpertBalance> balance = NewBalance(chosen.size());
-  for (const Packed& pack : Pack(batch, chosen)) {
+  for (const PackedBatch& pack : PackShare(batch, chosen)) {
     const TokenLogprobs result = Logprobs(*decoder_, pack, temperature, true,
                                           balance ? &*balance : nullptr);
-    Tensor reference;
-    if (options.kl_coef != 0) {
-      const at::NoGradGuard no_grad;
-      reference =
-          Logprobs(*reference_, pack, temperature, false, nullptr).logprobs;
+    const auto field = [&](std::vector<float> TrainSequence::*name) {
+      return GatherField(batch, pack, name);
+    };
+    PolicyLossInput input;
+    input.logprobs = result.logprobs;
+    input.old = field(&TrainSequence::old_logprobs);
+    if (!input.old.defined()) {
+      input.old = field(&TrainSequence::behavior_logprobs);
     }
-    if (mismatch != nullptr) {
-      AddMismatch(result.logprobs.detach(), pack.behavior, mismatch);
-    }
-    const PolicyLoss loss =
-        ClippedPolicyLoss(result.logprobs, pack.behavior, pack.advantages,
-                          reference, token_count, options);
+    input.advantages = field(&TrainSequence::advantages);
+    input.weights = TokenWeights(pack, scale);
+    input.importance = field(&TrainSequence::importance);
+    input.reference = field(&TrainSequence::reference_logprobs);
+    input.entropy = result.entropy;
+    input.cu_tokens = pack.cu_tokens;
+    const PolicyLoss loss = PolicyGradientLoss(input, options);
     torch::autograd::backward({loss.loss}, {});
     stats.loss += loss.loss.item<double>();
-    stats.entropy += result.entropy.sum().item<double>() / n;
-    stats.clip_fraction += loss.clipped / n;
-    stats.dual_clip_fraction += loss.dual_clipped / n;
-    stats.approx_kl += loss.log_ratio / n;
-    stats.reference_kl += loss.kl / n;
-    stats.tokens += pack.ids.size(0);
+    stats.entropy += result.entropy.detach().sum().item<double>();
+    stats.clip_fraction += loss.clipped;
+    stats.dual_clip_fraction += loss.dual_clipped;
+    stats.approx_kl += loss.log_ratio;
+    stats.reference_kl += loss.kl;
+    tokens += static_cast<double>(pack.ids.size(0));
+    ScatterTargets(result.logprobs, pack, &stats.logprobs);
   }
-  if (mismatch != nullptr) FinishMismatch(mismatch);
+  const std::vector<double*> means = {&stats.entropy, &stats.clip_fraction,
+                                      &stats.dual_clip_fraction,
+                                      &stats.approx_kl, &stats.reference_kl};
+  SumOverProcesses(means);
+  SumOverProcesses({&stats.loss, &tokens});
+  for (double* mean : means) {
+    *mean /= static_cast<double>(CountTargets(batch, chosen));
+  }
+  stats.tokens = static_cast<int64_t>(tokens);
+  ShareLogprobs(batch, &stats.logprobs);
   ApplyUpdate(learning_rate, balance, &stats);
   return stats;
-}
-
-LogprobMismatch Learner::CompareLogprobs(
-    const std::vector<TrainSequence>& batch, double temperature) const {
-  const at::NoGradGuard no_grad;
-  std::vector<int64_t> chosen;
-  for (size_t i = 0; i < batch.size(); ++i) {
-    if (!batch[i].targets.empty()) chosen.push_back(static_cast<int64_t>(i));
-  }
-  LogprobMismatch mismatch;
-  for (const Packed& pack : Pack(batch, chosen)) {
-    AddMismatch(Logprobs(*decoder_, pack, temperature, false, nullptr).logprobs,
-                pack.behavior, &mismatch);
-  }
-  FinishMismatch(&mismatch);
-  return mismatch;
 }
 
 void Learner::FreezeReference(const TensorMap& weights) {

@@ -4,6 +4,7 @@
 #define PONDER_RL_LEARNER_H_
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -14,20 +15,12 @@
 #include "policy/expert_balance.h"
 #include "proto/config.pb.h"
 #include "rl/adamw.h"
+#include "rl/aggregation.h"
+#include "rl/collective.h"
+#include "rl/packed_batch.h"
 #include "rl/policy_loss.h"
 
 namespace ponder {
-
-// One sequence to learn from.
-struct TrainSequence {
-  std::vector<int32_t> ids;  // Prompt and response.
-  // Places in `ids` of the tokens that the loss counts, ascending, none 0.
-  std::vector<int32_t> targets;
-  // GRPO: log-probability of each target when it was sampled, and the
-  // advantage of the whole response.
-  std::vector<float> behavior_logprobs;
-  double advantage = 0;
-};
 
 // Means are over the counted tokens of one update.
 struct UpdateStats {
@@ -42,20 +35,23 @@ struct UpdateStats {
   double dual_clip_fraction = 0;
   double approx_kl = 0;
   double reference_kl = 0;
+  // Of the targets of each sequence, before the update; empty for those that
+  // were left out.
+  std::vector<std::vector<float>> logprobs;
   // Of a mixture of experts; else undefined and 0.
   at::Tensor expert_tokens;  // [layers, E] int64, as in ExpertBalance.
   double expert_balance_loss = 0;
 };
 
-// How far the sampler's log-probabilities are from the learner's.
-struct LogprobMismatch {
-  double max_abs = 0;
-  double mean_abs = 0;
-  double mean_kl = 0;  // mean(sampler - learner): k1 of KL.
-  double mean_k3 = 0;
-  double max_prob_diff = 0;  // Of probabilities instead of logarithms.
-  double mean_prob_diff = 0;
-  int64_t tokens = 0;
+// An update, for those who take part in it.
+struct LearnerCall {
+  bool supervised = false;
+  const std::vector<TrainSequence>* batch = nullptr;
+  // Of a policy update.
+  LossScale scale = {};
+  double temperature = 1;
+  PolicyLossOptions options = {};
+  double learning_rate = 0;
 };
 
 // Copies of all tensors on `device` as `dtype`, without gradients.
@@ -71,6 +67,13 @@ class Learner {
     OptimizerConfig optimizer;
     at::ScalarType dtype = at::kFloat;  // Of the activations.
     int64_t max_tokens = 0;             // Of one sequence.
+    // Null: alone. Else all its processes call the updates with the same
+    // arguments, and each takes its share of the sequences. Process 0 steps and
+    // hands its weights to the others; only there are the results those of the
+    // whole update. Not owned; outlives the learner.
+    Collective* collective = nullptr;
+    // Called by process 0 before an update, so that the others begin it too.
+    std::function<void(const LearnerCall&)> announce;
   };
 
   // `weights` are float32. They are shared and changed in place; gradients are
@@ -88,46 +91,59 @@ class Learner {
   UpdateStats SupervisedUpdate(const std::vector<TrainSequence>& batch,
                                double learning_rate);
 
-  // GRPO with ClippedPolicyLoss(). token_count as there. Sequences with
-  // advantage 0 have no gradient and are left out unless a KL term needs them.
-  // `temperature` is the one of sampling. `mismatch`, if not null, receives
-  // the comparison with behavior_logprobs before the update.
+  // With PolicyGradientLoss(); `scale` counts the whole update. Sequences whose
+  // advantages are all 0 have no gradient and are left out unless KL or entropy
+  // need them. `temperature` is the one of sampling.
   UpdateStats PolicyUpdate(const std::vector<TrainSequence>& batch,
-                           int64_t token_count, double temperature,
+                           const LossScale& scale, double temperature,
                            const PolicyLossOptions& options,
-                           double learning_rate, LogprobMismatch* mismatch);
+                           double learning_rate);
 
-  // Compares without learning.
-  LogprobMismatch CompareLogprobs(const std::vector<TrainSequence>& batch,
-                                  double temperature) const;
+  // Log-probabilities of the targets, for each sequence; in this process alone.
+  std::vector<std::vector<float>> Logprobs(
+      const std::vector<TrainSequence>& batch, double temperature) const;
+  // The same of the reference policy.
+  std::vector<std::vector<float>> ReferenceLogprobs(
+      const std::vector<TrainSequence>& batch, double temperature) const;
 
   // Takes a copy of `weights`, as `dtype`, as the reference policy of the KL
   // term.
   void FreezeReference(const TensorMap& weights);
 
   const TensorMap& weights() const { return decoder_->weights(); }
+  // Of the reference policy, as dtype; there must be one.
+  const TensorMap& reference_weights() const { return reference_->weights(); }
   AdamW& optimizer() { return optimizer_; }
 
  private:
-  // One micro-batch, packed.
-  struct Packed;
-
   Learner(std::shared_ptr<const Decoder> decoder, const Options& options)
       : options_(options),
         decoder_(std::move(decoder)),
         optimizer_(options.optimizer, decoder_->weights()) {}
 
-  std::vector<Packed> Pack(const std::vector<TrainSequence>& batch,
-                           const std::vector<int64_t>& chosen) const;
-  TokenLogprobs Logprobs(const Decoder& decoder, const Packed& packed,
+  TokenLogprobs Logprobs(const Decoder& decoder, const PackedBatch& packed,
                          double temperature, bool want_entropy,
                          ExpertBalance* balance) const;
+  std::vector<std::vector<float>> Logprobs(
+      const Decoder& decoder, const std::vector<TrainSequence>& batch,
+      double temperature) const;
+  // Micro-batches of this process's share of the sequences `chosen`.
+  std::vector<PackedBatch> PackShare(const std::vector<TrainSequence>& batch,
+                                     const std::vector<int64_t>& chosen) const;
   // What to collect over an update from so many sequences; none of a dense
   // policy.
   std::optional<ExpertBalance> NewBalance(size_t num_sequences) const;
+  // Adds up the gradients of all processes and steps.
   void ApplyUpdate(double learning_rate,
                    const std::optional<ExpertBalance>& balance,
                    UpdateStats* stats);
+  // Gives all processes the weights of process 0.
+  void TakeWeights();
+  void Announce(const LearnerCall& call) const;
+  // Adds up values of all processes in place.
+  void SumOverProcesses(const std::vector<double*>& values) const;
+  void ShareLogprobs(const std::vector<TrainSequence>& batch,
+                     std::vector<std::vector<float>>* logprobs) const;
 
   const Options options_;
   const std::shared_ptr<const Decoder> decoder_;

@@ -11,6 +11,7 @@
 #include "gtest/gtest.h"
 #include "policy/checkpoint.h"
 #include "policy/ops.h"
+#include "rl/mismatch.h"
 #include "rl/packing.h"
 #include "rl/tiny_policy_for_test.h"
 
@@ -40,6 +41,14 @@ LearnerConfig MicroBatches(int64_t tokens) {
   return config;
 }
 
+// The same for every target.
+void SetAdvantage(double advantage, TrainSequence* sequence) {
+  sequence->advantages.assign(sequence->targets.size(),
+                              static_cast<float>(advantage));
+}
+
+LossScale TokenMean(int64_t tokens) { return {.tokens = tokens}; }
+
 // Sequences of 6 to 40 tokens, half of each a response.
 std::vector<TrainSequence> MakeBatch(int n = 9) {
   RandomStream random(StreamKey().Add("learner").key());
@@ -50,7 +59,7 @@ std::vector<TrainSequence> MakeBatch(int n = 9) {
       sequence.ids.push_back(static_cast<int32_t>(random.Int(0, 258)));
       if (i >= length / 2) sequence.targets.push_back(static_cast<int32_t>(i));
     }
-    sequence.advantage = 2 * random.Double() - 1;
+    SetAdvantage(2 * random.Double() - 1, &sequence);
   }
   return batch;
 }
@@ -112,16 +121,35 @@ TensorMap GradsOf(Learner& learner) {
   return grads;
 }
 
+void AddReference(const Learner& learner, double temperature,
+                  std::vector<TrainSequence>* batch) {
+  const auto logprobs = learner.ReferenceLogprobs(*batch, temperature);
+  for (size_t i = 0; i < batch->size(); ++i) {
+    (*batch)[i].reference_logprobs = logprobs[i];
+  }
+}
+
+LogprobMismatch Compare(const std::vector<TrainSequence>& batch,
+                        const std::vector<std::vector<float>>& logprobs) {
+  MismatchMeter meter;
+  for (size_t i = 0; i < batch.size(); ++i) {
+    meter.Add(at::tensor(logprobs[i]), at::tensor(batch[i].behavior_logprobs));
+  }
+  return meter.Result();
+}
+
 TensorMap PolicyGrads(const LearnerConfig& config,
-                      const std::vector<TrainSequence>& batch,
+                      const std::vector<TrainSequence>& sequences,
                       int64_t token_count, const PolicyLossOptions& options,
                       UpdateStats* stats = nullptr) {
   const auto learner = MakeLearner(config);
+  std::vector<TrainSequence> batch = sequences;
   if (options.kl_coef != 0) {
     learner->FreezeReference(TinyCheckpoint(/*seed=*/6).weights);
+    AddReference(*learner, 0.9, &batch);
   }
   const UpdateStats got =
-      learner->PolicyUpdate(batch, token_count, 0.9, options, 1e-3, nullptr);
+      learner->PolicyUpdate(batch, TokenMean(token_count), 0.9, options, 1e-3);
   EXPECT_TRUE(got.applied);
   if (stats != nullptr) *stats = got;
   return GradsOf(*learner);
@@ -235,7 +263,7 @@ TEST(LearnerTest, SequencesWithoutAdvantageHaveNoGradientButCount) {
   const int64_t count = CountTargets(batch);  // Those without one included.
   std::vector<TrainSequence> some;
   for (size_t i = 0; i < batch.size(); ++i) {
-    if (i % 3 == 0) batch[i].advantage = 0;
+    if (i % 3 == 0) SetAdvantage(0, &batch[i]);
     if (i % 3 != 0) some.push_back(batch[i]);
   }
   UpdateStats with_stats, without_stats;
@@ -251,7 +279,7 @@ TEST(LearnerTest, SequencesWithoutAdvantageHaveNoGradientButCount) {
 
 TEST(LearnerTest, AKlTermNeedsEverySequence) {
   std::vector<TrainSequence> batch = OffPolicyBatch();
-  for (TrainSequence& sequence : batch) sequence.advantage = 0;
+  for (TrainSequence& sequence : batch) SetAdvantage(0, &sequence);
   UpdateStats stats;
   PolicyGrads(MicroBatches(64), batch, CountTargets(batch), {.kl_coef = 0.1},
               &stats);
@@ -262,24 +290,28 @@ TEST(LearnerTest, AKlTermNeedsEverySequence) {
 TEST(LearnerTest, TheReferenceStaysWhereItWas) {
   const auto learner = MakeLearner();
   learner->FreezeReference(learner->weights());
-  const std::vector<TrainSequence> batch = OffPolicyBatch();
-  const int64_t count = CountTargets(batch);
+  std::vector<TrainSequence> batch = OffPolicyBatch();
+  const LossScale scale = TokenMean(CountTargets(batch));
+  AddReference(*learner, 1, &batch);
+  const auto before = batch[0].reference_logprobs;
   const UpdateStats first =
-      learner->PolicyUpdate(batch, count, 1, {.kl_coef = 0.1}, 1e-2, nullptr);
+      learner->PolicyUpdate(batch, scale, 1, {.kl_coef = 0.1}, 1e-2);
   EXPECT_EQ(first.reference_kl, 0);
+  AddReference(*learner, 1, &batch);
+  EXPECT_EQ(batch[0].reference_logprobs, before);
   const UpdateStats second =
-      learner->PolicyUpdate(batch, count, 1, {.kl_coef = 0.1}, 1e-2, nullptr);
+      learner->PolicyUpdate(batch, scale, 1, {.kl_coef = 0.1}, 1e-2);
   EXPECT_GT(second.reference_kl, 1e-6);
 }
 
 TEST(LearnerTest, NoAdvantageAtAllChangesNothing) {
   std::vector<TrainSequence> batch = OffPolicyBatch();
-  for (TrainSequence& sequence : batch) sequence.advantage = 0;
+  for (TrainSequence& sequence : batch) SetAdvantage(0, &sequence);
   const auto learner = MakeLearner();
   const TensorMap before =
       CopyTensors(learner->weights(), at::kFloat, at::kCPU);
   const UpdateStats stats =
-      learner->PolicyUpdate(batch, CountTargets(batch), 1, {}, 1e-2, nullptr);
+      learner->PolicyUpdate(batch, TokenMean(CountTargets(batch)), 1, {}, 1e-2);
   EXPECT_FALSE(stats.applied);
   EXPECT_EQ(stats.loss, 0);
   EXPECT_EQ(learner->optimizer().step(), 0);
@@ -292,7 +324,7 @@ TEST(LearnerTest, LearningRateZeroChangesNoWeight) {
   const TensorMap before =
       CopyTensors(learner->weights(), at::kFloat, at::kCPU);
   EXPECT_TRUE(
-      learner->PolicyUpdate(batch, CountTargets(batch), 1, {}, 0, nullptr)
+      learner->PolicyUpdate(batch, TokenMean(CountTargets(batch)), 1, {}, 0)
           .applied);
   EXPECT_EQ(Difference(before, learner->weights()), 0);
 }
@@ -309,20 +341,21 @@ TEST(LearnerTest, OwnLogprobsDifferByExactlyNothing) {
     for (TrainSequence& sequence : batch) {
       sequence.behavior_logprobs = OwnLogprobs(*learner, dtype, sequence, 0.8);
     }
-    const LogprobMismatch compared = learner->CompareLogprobs(batch, 0.8);
+    const LogprobMismatch compared =
+        Compare(batch, learner->Logprobs(batch, 0.8));
     EXPECT_EQ(compared.max_abs, 0);
-    EXPECT_EQ(compared.mean_k3, 0);
+    EXPECT_EQ(compared.k3_kl, 0);
     EXPECT_EQ(compared.tokens, CountTargets(batch));
-    LogprobMismatch mismatch;
-    const UpdateStats stats = learner->PolicyUpdate(batch, CountTargets(batch),
-                                                    0.8, {}, 1e-2, &mismatch);
+    const UpdateStats stats = learner->PolicyUpdate(
+        batch, TokenMean(CountTargets(batch)), 0.8, {}, 1e-2);
+    const LogprobMismatch mismatch = Compare(batch, stats.logprobs);
     EXPECT_EQ(mismatch.max_abs, 0);
-    EXPECT_EQ(mismatch.max_prob_diff, 0);
+    EXPECT_EQ(mismatch.prob_diff_max, 0);
     EXPECT_EQ(mismatch.tokens, CountTargets(batch));
     EXPECT_EQ(stats.approx_kl, 0);
     EXPECT_EQ(stats.clip_fraction, 0);
     // The update moved the policy, and the comparison sees it.
-    EXPECT_GT(learner->CompareLogprobs(batch, 0.8).max_abs, 1e-3);
+    EXPECT_GT(Compare(batch, learner->Logprobs(batch, 0.8)).max_abs, 1e-3);
   }
 }
 
@@ -333,11 +366,11 @@ TEST(LearnerTest, MismatchIsMeasuredInTheDirectionItSays) {
     sequence.behavior_logprobs = OwnLogprobs(*learner, at::kFloat, sequence);
     for (float& logprob : sequence.behavior_logprobs) logprob += 0.125f;
   }
-  const LogprobMismatch m = learner->CompareLogprobs(batch, 1);
+  const LogprobMismatch m = Compare(batch, learner->Logprobs(batch, 1));
   EXPECT_NEAR(m.max_abs, 0.125, 1e-6);
   EXPECT_NEAR(m.mean_abs, 0.125, 1e-6);
-  EXPECT_NEAR(m.mean_kl, 0.125, 1e-6);  // Sampler - learner.
-  EXPECT_NEAR(m.mean_k3, std::exp(-0.125) + 0.125 - 1, 1e-6);
+  EXPECT_NEAR(m.kl, 0.125, 1e-6);  // Sampler - learner.
+  EXPECT_NEAR(m.k3_kl, std::exp(-0.125) + 0.125 - 1, 1e-6);
 }
 
 TEST(LearnerTest, GoodResponsesBecomeLikelierAndBadOnesLessSo) {
@@ -354,9 +387,9 @@ TEST(LearnerTest, GoodResponsesBecomeLikelierAndBadOnesLessSo) {
   for (TrainSequence& sequence : batch) {
     sequence.behavior_logprobs = OwnLogprobs(*learner, at::kFloat, sequence);
   }
-  batch[0].advantage = 1;
-  batch[1].advantage = -1;
-  learner->PolicyUpdate(batch, CountTargets(batch), 1, {}, 1e-3, nullptr);
+  SetAdvantage(1, &batch[0]);
+  SetAdvantage(-1, &batch[1]);
+  learner->PolicyUpdate(batch, TokenMean(CountTargets(batch)), 1, {}, 1e-3);
   EXPECT_GT(sum(batch[0]), good + 0.1);
   EXPECT_LT(sum(batch[1]), bad - 0.1);
 }

@@ -123,6 +123,9 @@ ProcessPlan PlanTrainer(const RunConfig& config, const ModelConfig& m) {
   if (grpo != nullptr && grpo->kl_coef() != 0) {
     plan.Add("reference policy", e * p);
   }
+  if (grpo != nullptr && grpo->advantage() == GrpoStage::GAE) {
+    plan.Add("critic with gradients and moments, float32", 16 * p);
+  }
   const int64_t tokens = MicroBatchTokens(config);
   const int64_t layer = tokens * LayerElements(m) * e;
   if (config.learner().activation_checkpointing()) {
@@ -230,6 +233,13 @@ std::string MemoryPlan::Text() const {
 MemoryPlan PlanMemory(const RunConfig& config, const ModelConfig& model) {
   MemoryPlan plan;
   plan.processes.push_back(PlanTrainer(config, model));
+  if (Trains(config) && config.learner().processes() > 1) {
+    // At most what the trainer takes.
+    ProcessPlan learner = plan.processes[0];
+    learner.process = "learner";
+    learner.count = config.learner().processes() - 1;
+    plan.processes.push_back(learner);
+  }
   if (Samples(config)) {
     plan.processes.push_back(PlanWorker(config, model));
     ProcessPlan reward;

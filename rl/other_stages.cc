@@ -1,5 +1,6 @@
 // The stages that change no policy: generating data, writing samples.
 
+#include <optional>
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -10,8 +11,25 @@
 #include "proto/text_config.h"
 #include "rl/data/tasks/generate.h"
 #include "rl/stages.h"
+#include "rl/train_group.h"
 
 namespace ponder {
+
+namespace {
+
+// A line of the pass rates' file; empty if no sample could be scored.
+std::string PassRateLine(const FinishedGroup& group) {
+  const std::optional<double> rate = PassRate(group);
+  if (!rate) return "";
+  nlohmann::ordered_json line;
+  line["set"] = group.lease.data_set();
+  line["id"] = group.lease.problem().id();
+  line["samples"] = group.samples.size();
+  line["pass_rate"] = *rate;
+  return line.dump() + "\n";
+}
+
+}  // namespace
 
 absl::Status RunDataStage(Run& run, const DataStage& stage) {
   const absl::Time start = absl::Now();
@@ -36,8 +54,8 @@ absl::Status RunSampleStage(Run& run, const SampleStage& stage,
   const absl::Time start = absl::Now();
   PONDER_RETURN_IF_ERROR(run.NeedFleet());
   run.PublishWeights(run.weights);
-  PONDER_ASSIGN_OR_RETURN(StageData data,
-                          run.LoadStageData(stage.data(), name));
+  PONDER_ASSIGN_OR_RETURN(StageData data, run.LoadStageData(stage.data(), name,
+                                                            /*sampled=*/true));
   std::vector<Lease> leases;
   for (int64_t p = 0; p < stage.prompts(); ++p) {
     const Draw draw = data.source->Next();
@@ -60,6 +78,7 @@ absl::Status RunSampleStage(Run& run, const SampleStage& stage,
                         .Add(static_cast<uint64_t>(s))
                         .key());
     }
+    lease.set_data_set(data.sets[draw.data_set].name);
     leases.push_back(std::move(lease));
   }
   run.progress->Start(name, stage.prompts());
@@ -68,8 +87,9 @@ absl::Status RunSampleStage(Run& run, const SampleStage& stage,
                             run.progress->Update(n, "");
                           }));
   run.progress->Finish();
-  std::string text;
+  std::string text, rates;
   for (const FinishedGroup& group : groups) {
+    rates += PassRateLine(group);
     for (const Sample& sample : group.samples) {
       nlohmann::ordered_json line;
       line["id"] =
@@ -90,9 +110,14 @@ absl::Status RunSampleStage(Run& run, const SampleStage& stage,
   }
   run.state.stage_seconds = absl::ToDoubleSeconds(absl::Now() - start);
   const std::string path = ExpandRunPath(stage.path(), run.folder.path());
-  run.progress->Print(
-      absl::StrCat("wrote ", run.state.stage_samples, " samples to ", path));
-  return WriteFileAtomically(path, text);
+  const std::string rates_path =
+      ExpandRunPath(stage.pass_rates_path(), run.folder.path());
+  PONDER_RETURN_IF_ERROR(WriteFileAtomically(path, text));
+  PONDER_RETURN_IF_ERROR(WriteFileAtomically(rates_path, rates));
+  run.progress->Print(absl::StrCat("wrote ", run.state.stage_samples,
+                                   " samples to ", path, ", the pass rates of ",
+                                   groups.size(), " problems to ", rates_path));
+  return absl::OkStatus();
 }
 
 }  // namespace ponder

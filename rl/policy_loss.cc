@@ -3,40 +3,100 @@
 #include "ATen/ATen.h"
 
 namespace ponder {
+namespace {
 
 using at::Tensor;
 
-PolicyLoss ClippedPolicyLoss(const Tensor& logprobs, const Tensor& behavior,
-                             const Tensor& advantages, const Tensor& reference,
-                             int64_t token_count,
-                             const PolicyLossOptions& options) {
-  TORCH_CHECK(logprobs.sizes() == behavior.sizes() &&
-              logprobs.sizes() == advantages.sizes() && token_count > 0);
-  const Tensor log_ratio = (logprobs - behavior).clamp(-20, 20);
-  const Tensor ratio = log_ratio.exp();
-  const Tensor unclipped = -ratio * advantages;
-  const Tensor clipped =
-      -ratio.clamp(1 - options.clip_low, 1 + options.clip_high) * advantages;
-  Tensor losses = at::maximum(unclipped, clipped);
+constexpr double kMaxLogRatio = 20;
+constexpr double kMaxLogSequenceRatio = 10;
 
+Tensor ClipRatio(const Tensor& ratio, const PolicyLossOptions& options) {
+  return ratio.clamp(1 - options.clip_low, 1 + options.clip_high);
+}
+
+// The larger loss of ratio and clipped ratio.
+Tensor Pessimistic(const Tensor& ratio, const Tensor& advantages,
+                   const PolicyLossOptions& options, PolicyLoss* result) {
+  const Tensor unclipped = -ratio * advantages;
+  const Tensor clipped = -ClipRatio(ratio, options) * advantages;
+  result->clipped = (clipped > unclipped).sum().item<double>();
+  return at::maximum(unclipped, clipped);
+}
+
+Tensor ClippedLosses(const Tensor& log_ratio, const Tensor& advantages,
+                     const PolicyLossOptions& options, PolicyLoss* result) {
+  const Tensor losses =
+      Pessimistic(log_ratio.exp(), advantages, options, result);
+  if (options.dual_clip == 0) return losses;
+  const Tensor cap = -options.dual_clip * advantages;
+  const Tensor capped = (advantages < 0) & (cap < losses);
+  result->dual_clipped = capped.sum().item<double>();
+  return at::where(capped, cap, losses);
+}
+
+// Each token's mean over its sequence.
+Tensor SequenceMeans(const Tensor& x, const std::vector<int64_t>& cu_tokens) {
+  TORCH_CHECK(!cu_tokens.empty() && cu_tokens.back() == x.numel());
+  const Tensor means = at::empty_like(x);
+  for (size_t i = 0; i + 1 < cu_tokens.size(); ++i) {
+    const Tensor sequence = x.slice(0, cu_tokens[i], cu_tokens[i + 1]);
+    means.slice(0, cu_tokens[i], cu_tokens[i + 1]).copy_(sequence.mean());
+  }
+  return means;
+}
+
+Tensor GspoLosses(const Tensor& log_ratio, const PolicyLossInput& input,
+                  const PolicyLossOptions& options, PolicyLoss* result) {
+  const Tensor own = input.logprobs - input.logprobs.detach();  // 0.
+  const Tensor log_s =
+      (own + SequenceMeans(log_ratio.detach(), input.cu_tokens))
+          .clamp_max(kMaxLogSequenceRatio);
+  return Pessimistic(log_s.exp(), input.advantages, options, result);
+}
+
+Tensor CispoLosses(const Tensor& log_ratio, const PolicyLossInput& input,
+                   const PolicyLossOptions& options, PolicyLoss* result) {
+  const Tensor ratio = log_ratio.detach().exp();
+  const Tensor clipped = ClipRatio(ratio, options);
+  result->clipped = clipped.ne(ratio).sum().item<double>();
+  return -clipped * input.advantages * input.logprobs;
+}
+
+}  // namespace
+
+PolicyLoss PolicyGradientLoss(const PolicyLossInput& input,
+                              const PolicyLossOptions& options) {
+  const Tensor& logprobs = input.logprobs;
+  TORCH_CHECK(logprobs.sizes() == input.old.sizes() &&
+              logprobs.sizes() == input.advantages.sizes() &&
+              logprobs.sizes() == input.weights.sizes());
   PolicyLoss result;
-  result.clipped = (clipped > unclipped).sum().item<double>();
-  if (options.dual_clip > 0) {
-    const Tensor cap = -options.dual_clip * advantages;
-    const Tensor capped = (advantages < 0) & (cap < losses);
-    result.dual_clipped = capped.sum().item<double>();
-    losses = at::where(capped, cap, losses);
-  }
-  Tensor sum = losses.sum();
-  if (options.kl_coef != 0) {
-    TORCH_CHECK(reference.sizes() == logprobs.sizes());
-    const Tensor d = (reference - logprobs).clamp(-20, 20);
-    const Tensor k3 = (d.exp() - d - 1).sum();
-    result.kl = k3.item<double>();
-    sum = sum + options.kl_coef * k3;
-  }
+  const Tensor log_ratio =
+      (logprobs - input.old).clamp(-kMaxLogRatio, kMaxLogRatio);
   result.log_ratio = -log_ratio.sum().item<double>();
-  result.loss = sum / static_cast<double>(token_count);
+  Tensor losses;
+  switch (options.objective) {
+    case Objective::kClipped:
+      losses = ClippedLosses(log_ratio, input.advantages, options, &result);
+      break;
+    case Objective::kGspo:
+      losses = GspoLosses(log_ratio, input, options, &result);
+      break;
+    case Objective::kCispo:
+      losses = CispoLosses(log_ratio, input, options, &result);
+      break;
+  }
+  if (input.importance.defined()) losses = losses * input.importance;
+  if (options.kl_coef != 0) {
+    const Tensor kl =
+        EstimateKl(options.kl_estimator, logprobs, input.reference);
+    result.kl = kl.sum().item<double>();
+    losses = losses + options.kl_coef * kl;
+  }
+  if (options.entropy_coef != 0) {
+    losses = losses - options.entropy_coef * input.entropy;
+  }
+  result.loss = (losses * input.weights).sum();
   return result;
 }
 

@@ -1,58 +1,72 @@
-// The policy-gradient loss of GRPO.
+// The policy-gradient losses.
 
 #ifndef PONDER_RL_POLICY_LOSS_H_
 #define PONDER_RL_POLICY_LOSS_H_
 
 #include <cstdint>
+#include <vector>
 
 #include "ATen/core/Tensor.h"
+#include "rl/kl.h"
 
 namespace ponder {
 
+enum class Objective { kClipped, kGspo, kCispo };
+
 struct PolicyLossOptions {
+  Objective objective = Objective::kClipped;
   // The ratio is clipped to [1 - clip_low, 1 + clip_high].
   double clip_low = 0.2;
   double clip_high = 0.28;  // "Clip-higher", arXiv:2503.14476, sec. 3.1.
   double dual_clip = 3;     // 0: off. arXiv:1912.09729, eq. 5.
-  double kl_coef = 0;       // Weight of k3.
+  double kl_coef = 0;
+  KlEstimator kl_estimator = KlEstimator::kK3;
+  double entropy_coef = 0;
+};
+
+// N response tokens of whole sequences, packed flat; float32 or float64, all of
+// one type. Only logprobs and entropy have gradients. N may be 0.
+struct PolicyLossInput {
+  at::Tensor logprobs;    // [N] log pi_theta(y_t | x, y_<t).
+  at::Tensor old;         // [N] of the policy that the ratio is against.
+  at::Tensor advantages;  // [N]
+  at::Tensor weights;     // [N] of each token in the loss: rl/aggregation.h.
+  // [N] what the objective of each token is multiplied with, rl/importance.h;
+  // undefined: 1.
+  at::Tensor importance;
+  at::Tensor reference;  // [N] undefined where kl_coef is 0.
+  at::Tensor entropy;    // [N] nats; undefined where entropy_coef is 0.
+  // First token of each sequence, and N. Read by kGspo only.
+  std::vector<int64_t> cu_tokens;
 };
 
 struct PolicyLoss {
   at::Tensor loss;  // [] of logprobs' type, differentiable.
   // Sums over the tokens, detached.
-  double clipped = 0;       // Tokens where the clipped term is the larger loss.
+  double clipped = 0;       // Tokens whose ratio was clipped: see below.
   double dual_clipped = 0;  // Tokens whose loss is capped by the dual clip.
-  double log_ratio = 0;     // Of behavior - policy: the k1 estimate of KL.
-  double kl = 0;            // Of k3 to the reference.
+  double log_ratio = 0;     // Of old - policy: the k1 estimate of KL.
+  double kl = 0;            // Of the estimate of KL to the reference.
 };
 
-// Clipped loss over the N response tokens of a micro-batch, packed flat:
+//   loss = sum_t weights_t (importance_t l_t + kl_coef kl_t - entropy_coef H_t)
 //
-//   r_t    = exp(logprobs_t - behavior_t)
-//   l_t    = max(-r_t A_t, -clamp(r_t, 1 - clip_low, 1 + clip_high) A_t)
-//   l_t    = min(l_t, -dual_clip A_t)               where A_t < 0
-//   k3_t   = exp(reference_t - logprobs_t) - (reference_t - logprobs_t) - 1
-//   loss   = sum_t (l_t + kl_coef k3_t) / token_count
+// with rho_t = exp(logprobs_t - old_t), the logarithm clamped to [-20, 20] (as
+// in verl), kl_t of rl/kl.h, and l_t of the objective:
 //
-// PPO's clipped surrogate (arXiv:1707.06347, eq. 7), asymmetric and averaged
-// over tokens as in DAPO (arXiv:2503.14476, sec. 3.1 and 3.3), k3 as in GRPO
-// (arXiv:2402.03300, eq. 4). Log-ratios are clamped to [-20, 20] (as in verl).
-//
-//   logprobs     [N] log pi_theta(y_t | x, y_<t), differentiable.
-//   behavior     [N] of the policy that sampled; no gradient.
-//   advantages   [N] no gradient.
-//   reference    [N] of the reference policy, no gradient; undefined where
-//                kl_coef is 0.
-//   token_count  Response tokens of the whole optimizer update, those of groups
-//                without spread included, so that the gradient does not depend
-//                on how the update is cut into micro-batches. At least 1.
-//
-// float32 or float64, all of one type. N may be 0: the loss is 0.
-PolicyLoss ClippedPolicyLoss(const at::Tensor& logprobs,
-                             const at::Tensor& behavior,
-                             const at::Tensor& advantages,
-                             const at::Tensor& reference, int64_t token_count,
-                             const PolicyLossOptions& options);
+//   kClipped   max(-rho_t A_t, -clamp(rho_t, 1 - clip_low, 1 + clip_high) A_t),
+//              and at most -dual_clip A_t where A_t < 0. PPO's clipped
+//              surrogate (arXiv:1707.06347, eq. 7). `clipped`: where the
+//              clipped term is the larger loss.
+//   kGspo      the same without dual clip, of s = exp(mean over the sequence of
+//              log rho_t) in place of rho_t, with the gradient of each token's
+//              own log-probability (GSPO-token, arXiv:2507.18071, eq. 13-14);
+//              log s is at most 10 (as in verl).
+//   kCispo     -sg[clamp(rho_t, 1 - clip_low, 1 + clip_high)] A_t logprobs_t
+//              (arXiv:2506.13585, eq. 4-5): no token loses its gradient.
+//              `clipped`: where the clamp changes the ratio.
+PolicyLoss PolicyGradientLoss(const PolicyLossInput& input,
+                              const PolicyLossOptions& options);
 
 }  // namespace ponder
 

@@ -1,23 +1,22 @@
 #include "rl/policy_loss.h"
 
 #include <cmath>
+#include <map>
+#include <numeric>
 #include <string>
 #include <vector>
 
 #include "ATen/ATen.h"
-#include "base/file.h"
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
+#include "rl/aggregation.h"
+#include "rl/golden_for_test.h"
 #include "torch/csrc/autograd/autograd.h"
 
 namespace ponder {
 namespace {
 
 using at::Tensor;
-
-Tensor Doubles(const std::vector<double>& values) {
-  return at::tensor(values, at::kDouble);
-}
 
 // Gradient of the loss by the log-probabilities.
 Tensor GradOf(const PolicyLoss& loss, const Tensor& logprobs) {
@@ -40,50 +39,165 @@ Batch MakeBatch() {
   return {Doubles(l), Doubles(b), Doubles(a), Doubles(r)};
 }
 
+PolicyLoss ClippedPolicyLoss(const Tensor& logprobs, const Tensor& behavior,
+                             const Tensor& advantages, const Tensor& reference,
+                             int64_t token_count,
+                             const PolicyLossOptions& options) {
+  PolicyLossInput input;
+  input.logprobs = logprobs;
+  input.old = behavior;
+  input.advantages = advantages;
+  input.weights = at::full_like(advantages, 1.0 / token_count);
+  input.reference = reference;
+  return PolicyGradientLoss(input, options);
+}
+
+// A case of golden/rl.json, without its masked tokens.
+struct GoldenCase {
+  PolicyLossInput input;
+  PolicyLossOptions options;
+  Tensor grad, entropy_grad;
+  int64_t tokens = 0;
+};
+
+PolicyLossOptions OptionsOf(const nlohmann::json& c) {
+  const std::map<std::string, Objective> objectives = {
+      {"clipped", Objective::kClipped},
+      {"gspo", Objective::kGspo},
+      {"cispo", Objective::kCispo}};
+  const std::map<std::string, KlEstimator> estimators = {
+      {"k1", KlEstimator::kK1},
+      {"k2", KlEstimator::kK2},
+      {"k3", KlEstimator::kK3},
+      {"k3_k2", KlEstimator::kK3WithK2Gradient}};
+  PolicyLossOptions options;
+  options.objective = objectives.at(c["objective"]);
+  options.clip_low = c["clip_low"];
+  options.clip_high = c["clip_high"];
+  options.dual_clip = c["dual_clip"];
+  options.kl_coef = c["kl_coef"];
+  options.kl_estimator = estimators.at(c["kl"]);
+  options.entropy_coef = c["entropy_coef"];
+  return options;
+}
+
+LossScale ScaleOf(const nlohmann::json& c) {
+  const std::map<std::string, Aggregation> aggregations = {
+      {"token_mean", Aggregation::kTokenMean},
+      {"seq_mean_token_mean", Aggregation::kSeqMeanTokenMean},
+      {"seq_mean_token_sum", Aggregation::kSeqMeanTokenSum},
+      {"seq_mean_token_sum_norm", Aggregation::kSeqMeanTokenSumNorm}};
+  return {aggregations.at(c["aggregation"]), c["tokens"], c["sequences"],
+          c["norm_tokens"]};
+}
+
+GoldenCase CaseOf(const nlohmann::json& c) {
+  const std::vector<int> mask = c["mask"];
+  const auto kept = [&](const char* name) {
+    const std::vector<double> all = c[name];
+    std::vector<double> values;
+    for (size_t i = 0; i < all.size(); ++i) {
+      if (mask[i] != 0) values.push_back(all[i]);
+    }
+    return Doubles(values);
+  };
+  GoldenCase result;
+  result.options = OptionsOf(c);
+  result.grad = kept("grad");
+  result.entropy_grad = kept("entropy_grad");
+  PolicyLossInput& input = result.input;
+  input.logprobs = kept("logprobs").set_requires_grad(true);
+  input.old = kept("old_logprobs");
+  input.advantages = kept("advantages");
+  input.importance = kept("importance");
+  if (result.options.kl_coef != 0) input.reference = kept("reference_logprobs");
+  if (result.options.entropy_coef != 0) {
+    input.entropy = kept("entropies").set_requires_grad(true);
+  }
+  const std::vector<int64_t> cu_seqlens = c["cu_seqlens"];
+  const LossScale scale = ScaleOf(c["scale"]);
+  std::vector<double> weights;
+  input.cu_tokens = {0};
+  for (size_t i = 0; i + 1 < cu_seqlens.size(); ++i) {
+    const int64_t count =
+        std::accumulate(mask.begin() + cu_seqlens[i],
+                        mask.begin() + cu_seqlens[i + 1], int64_t{0});
+    weights.insert(weights.end(), count, TokenWeight(scale, count));
+    input.cu_tokens.push_back(input.cu_tokens.back() + count);
+  }
+  input.weights = Doubles(weights);
+  result.tokens = input.cu_tokens.back();
+  return result;
+}
+
 // Wanted values: tests/parity/make_rl_golden.py, NumPy in float64, gradients
 // checked there with finite differences.
-TEST(ClippedPolicyLossTest, MatchesPython) {
-  const auto text = ReadFile("tests/parity/golden/rl.json");
-  ASSERT_TRUE(text.ok()) << text.status();
-  const auto golden = nlohmann::json::parse(*text);
+TEST(PolicyLossTest, MatchesPython) {
   int num_cases = 0;
-  for (const auto& c : golden["policy_loss"]) {
+  for (const auto& c : GoldenCases("policy_loss")) {
     SCOPED_TRACE(c["name"].get<std::string>());
-    const std::vector<int> mask = c["mask"];
-    const auto kept = [&](const char* name) {
-      const std::vector<double> all = c[name];
-      std::vector<double> values;
-      for (size_t i = 0; i < all.size(); ++i) {
-        if (mask[i] != 0) values.push_back(all[i]);
-      }
-      return Doubles(values);
-    };
-    PolicyLossOptions options;
-    options.clip_low = c["clip_low"];
-    options.clip_high = c["clip_high"];
-    options.dual_clip = c["dual_clip"];
-    options.kl_coef = c["kl_coefficient"];
-    const Tensor logprobs = kept("logprobs").set_requires_grad(true);
-    const Tensor reference =
-        options.kl_coef != 0 ? kept("reference_logprobs") : Tensor();
-    const PolicyLoss got =
-        ClippedPolicyLoss(logprobs, kept("old_logprobs"), kept("advantages"),
-                          reference, c["denominator"].get<int64_t>(), options);
-
+    const GoldenCase golden = CaseOf(c);
+    const PolicyLoss got = PolicyGradientLoss(golden.input, golden.options);
     EXPECT_NEAR(got.loss.item<double>(), c["loss"].get<double>(), 1e-12);
-    EXPECT_TRUE(
-        at::allclose(GradOf(got, logprobs), kept("grad"), 1e-10, 1e-14));
-    const double n = static_cast<double>(logprobs.numel());
+    EXPECT_TRUE(at::allclose(GradOf(got, golden.input.logprobs), golden.grad,
+                             1e-10, 1e-14));
+    if (golden.input.entropy.defined()) {
+      EXPECT_TRUE(at::allclose(golden.input.entropy.grad(), golden.entropy_grad,
+                               1e-10, 1e-14));
+    }
+    const double n = static_cast<double>(golden.tokens);
     EXPECT_NEAR(got.clipped / n, c["clip_fraction"].get<double>(), 1e-12);
     EXPECT_NEAR(got.dual_clipped / n, c["dual_clip_fraction"].get<double>(),
                 1e-12);
     EXPECT_NEAR(got.log_ratio / n, c["approx_kl"].get<double>(), 1e-12);
-    if (options.kl_coef != 0) {
-      EXPECT_NEAR(got.kl / n, c["reference_kl_k3"].get<double>(), 1e-12);
+    if (golden.options.kl_coef != 0) {
+      EXPECT_NEAR(got.kl / n, c["reference_kl"].get<double>(), 1e-12);
     }
     ++num_cases;
   }
-  EXPECT_EQ(num_cases, 5);
+  EXPECT_EQ(num_cases, 20);
+}
+
+// Every objective and aggregation, cut between sequences into 1, 2 and 3 parts:
+// relative 1e-10 in float64.
+TEST(PolicyLossTest, CutsChangeNeitherLossNorGradient) {
+  for (const auto& c : GoldenCases("policy_loss")) {
+    SCOPED_TRACE(c["name"].get<std::string>());
+    const GoldenCase golden = CaseOf(c);
+    const PolicyLossInput& whole = golden.input;
+    const int64_t sequences = static_cast<int64_t>(whole.cu_tokens.size()) - 1;
+    for (const int64_t cuts : {1, 2, 3}) {
+      const Tensor logprobs =
+          whole.logprobs.detach().clone().set_requires_grad(true);
+      double loss = 0;
+      for (int64_t part = 0; part < cuts; ++part) {
+        const int64_t first = sequences * part / cuts;
+        const int64_t last = sequences * (part + 1) / cuts;
+        const int64_t begin = whole.cu_tokens[first];
+        const auto slice = [&](const Tensor& t) {
+          return t.defined() ? t.slice(0, begin, whole.cu_tokens[last]) : t;
+        };
+        PolicyLossInput input;
+        input.logprobs = slice(logprobs);
+        input.old = slice(whole.old);
+        input.advantages = slice(whole.advantages);
+        input.weights = slice(whole.weights);
+        input.importance = slice(whole.importance);
+        input.reference = slice(whole.reference);
+        input.entropy = slice(whole.entropy);
+        for (int64_t i = first; i <= last; ++i) {
+          input.cu_tokens.push_back(whole.cu_tokens[i] - begin);
+        }
+        const PolicyLoss result = PolicyGradientLoss(input, golden.options);
+        torch::autograd::backward({result.loss}, {});
+        loss += result.loss.item<double>();
+      }
+      EXPECT_NEAR(loss, c["loss"].get<double>(), 1e-12) << cuts;
+      EXPECT_LE((logprobs.grad() - golden.grad).norm().item<double>(),
+                1e-10 * golden.grad.norm().item<double>())
+          << cuts;
+    }
+  }
 }
 
 TEST(ClippedPolicyLossTest, OnPolicyGradientIsReinforce) {

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <utility>
 
+#include "ATen/Parallel.h"
 #include "ATen/ops/empty.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
@@ -24,6 +25,8 @@ Json RunState::ToJson() const {
   json["evaluation_due"] = evaluation_due;
   json["only_evaluation_due"] = only_evaluation_due;
   json["optimizer_step"] = optimizer_step;
+  json["critic_step"] = critic_step;
+  json["curriculum"] = curriculum;
   json["stage_seconds"] = stage_seconds;
   json["stage_tokens"] = stage_tokens;
   json["stage_samples"] = stage_samples;
@@ -68,6 +71,9 @@ absl::StatusOr<RunState> RunState::FromJson(const Json& json) {
     }
   }
   state.summaries = json["summaries"];
+  // Newer than the first checkpoints.
+  read("critic_step", &state.critic_step);
+  if (json.contains("curriculum")) state.curriculum = json["curriculum"];
   return state;
 }
 
@@ -98,13 +104,35 @@ absl::Status Run::NeedFleet() {
   return absl::OkStatus();
 }
 
+absl::StatusOr<std::unique_ptr<Learner>> Run::CreateLearner(
+    const OptimizerConfig& optimizer) {
+  Learner::Options options;
+  options.learner = config.learner();
+  options.optimizer = optimizer;
+  options.dtype = dtype();
+  options.max_tokens = max_tokens();
+  const int processes = config.learner().processes();
+  if (processes > 1 && learners == nullptr) {
+    LearnerPool::Options pool;
+    pool.processes = processes;
+    pool.threads = std::max(1, at::get_num_threads() / processes);
+    pool.run_folder = folder.path();
+    pool.config_json = files.at("config.json");
+    PONDER_ASSIGN_OR_RETURN(learners, LearnerPool::Start(pool));
+  }
+  if (learners != nullptr) {
+    return learners->CreateLearner(model, weights, options);
+  }
+  return Learner::Create(model, weights, options);
+}
+
 int64_t Run::PublishWeights(const TensorMap& source) {
   return fleet->Publish(CopyTensors(source, dtype(), at::kCPU));
 }
 
 absl::StatusOr<StageData> Run::LoadStageData(
     const google::protobuf::RepeatedPtrField<std::string>& names,
-    const std::string& stage_name) {
+    const std::string& stage_name, bool sampled) {
   StageData data;
   std::vector<WeightedRows> weighted;
   for (const DataSet& set : config.data()) {
@@ -114,6 +142,8 @@ absl::StatusOr<StageData> Run::LoadStageData(
       continue;
     }
     PONDER_ASSIGN_OR_RETURN(DataRows rows, LoadDataRows(set, folder.path()));
+    if (!rows.note.empty()) progress->Print(rows.note);
+    if (sampled) PONDER_RETURN_IF_ERROR(ApplyPromptLimit(*this, &rows));
     weighted.push_back(
         {name, static_cast<int64_t>(rows.rows.size()), set.weight()});
     data.sets.push_back(std::move(rows));
@@ -134,11 +164,12 @@ void Run::UpdateClocks() {
   state.run_seconds = absl::ToDoubleSeconds(absl::Now() - run_start);
 }
 
-absl::StatusOr<std::string> Run::SaveCheckpoint(Learner* learner) {
+absl::StatusOr<std::string> Run::SaveCheckpoint(Learner* learner,
+                                                const TensorMap& more) {
   UpdateClocks();
-  TensorMap optimizer;
+  TensorMap optimizer = more;
   if (learner != nullptr) {
-    optimizer = learner->optimizer().State();
+    optimizer.merge(learner->optimizer().State());
     state.optimizer_step = learner->optimizer().step();
   }
   const TensorMap& current = learner != nullptr ? learner->weights() : weights;
@@ -154,11 +185,11 @@ absl::StatusOr<std::string> Run::SaveCheckpoint(Learner* learner) {
   return saved;
 }
 
-absl::Status Run::RestoreOptimizer(Learner* learner) const {
+absl::StatusOr<TensorMap> Run::LoadTrainerTensors() const {
   const std::string path =
       absl::StrCat(resumed_from, "/trainer_state/optimizer.safetensors");
   PONDER_ASSIGN_OR_RETURN(const auto file, SafetensorsFile::Open(path));
-  TensorMap moments;
+  TensorMap tensors;
   for (const TensorInfo& info : file->tensors()) {
     at::Tensor tensor = at::empty(info.shape, at::kFloat);
     if (info.dtype != "F32") {
@@ -167,9 +198,14 @@ absl::Status Run::RestoreOptimizer(Learner* learner) const {
     }
     std::memcpy(tensor.mutable_data_ptr(), info.bytes,
                 static_cast<size_t>(info.num_bytes));
-    moments[info.name] = tensor;
+    tensors[info.name] = tensor;
   }
-  return learner->optimizer().SetState(moments, state.optimizer_step);
+  return tensors;
+}
+
+absl::Status Run::RestoreOptimizer(Learner* learner) const {
+  PONDER_ASSIGN_OR_RETURN(const TensorMap tensors, LoadTrainerTensors());
+  return learner->optimizer().SetState(tensors, state.optimizer_step);
 }
 
 absl::StatusOr<Lease> MakeLease(const Run& run, const DataRow& row,
@@ -205,24 +241,37 @@ absl::StatusOr<Lease> MakeLease(const Run& run, const DataRow& row,
   return lease;
 }
 
-absl::Status CheckPromptLengths(const Run& run, const DataRows& rows) {
-  const int64_t limit = run.config.prompt().max_prompt_tokens();
-  int64_t too_long = 0;
+absl::Status ApplyPromptLimit(Run& run, DataRows* rows) {
+  const PromptConfig& config = run.config.prompt();
+  const int64_t limit = config.max_prompt_tokens();
+  std::vector<DataRow> short_enough;
   int64_t longest = 0;
-  for (const DataRow& row : rows.rows) {
+  for (DataRow& row : rows->rows) {
     PONDER_ASSIGN_OR_RETURN(const RenderedPrompt prompt,
                             run.renderer->Render(row));
     const int64_t n = static_cast<int64_t>(prompt.ids.size());
     longest = std::max(longest, n);
-    too_long += n > limit;
+    if (n <= limit) short_enough.push_back(std::move(row));
   }
-  if (too_long == 0) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat(
-      "data set ", rows.name, ": ", too_long, " of ", rows.rows.size(),
+  const size_t too_long = rows->rows.size() - short_enough.size();
+  const std::string what = absl::StrCat(
+      "data set ", rows->name, ": ", too_long, " of ", rows->rows.size(),
       " prompts are longer than prompt.max_prompt_tokens (", limit,
-      "), the longest has ", longest,
-      " tokens; raise the limit or leave them "
-      "out"));
+      "), the longest has ", longest, " tokens");
+  rows->rows = std::move(short_enough);
+  if (too_long == 0) return absl::OkStatus();
+  if (config.overlong() == PromptConfig::REFUSE) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(what,
+                     "; raise the limit, or leave them out with "
+                     "--set prompt.overlong=drop"));
+  }
+  if (rows->rows.empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(what, ", so that none is left; raise the limit"));
+  }
+  run.progress->Print(absl::StrCat(what, "; they are left out"));
+  return absl::OkStatus();
 }
 
 }  // namespace ponder

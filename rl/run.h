@@ -25,6 +25,7 @@
 #include "rl/data/prompt_source.h"
 #include "rl/fleet.h"
 #include "rl/learner.h"
+#include "rl/learner_pool.h"
 #include "rl/prompt_renderer.h"
 #include "rl/run_folder.h"
 
@@ -41,6 +42,9 @@ struct RunState {
   bool evaluation_due = false;
   bool only_evaluation_due = false;
   int64_t optimizer_step = 0;
+  int64_t critic_step = 0;  // Of the critic's optimizer, if there is one.
+  // What the stage has seen of its problems: PassRates::ToJson().
+  nlohmann::ordered_json curriculum = nlohmann::ordered_json::object();
   double stage_seconds = 0;  // Of training, evaluation aside.
   int64_t stage_tokens = 0;
   int64_t stage_samples = 0;
@@ -85,7 +89,8 @@ struct Run {
   std::unique_ptr<MetricsLog> metrics;
   std::unique_ptr<Progress> progress;
   CostMeter cost;
-  std::unique_ptr<Fleet> fleet;  // Null until a stage samples.
+  std::unique_ptr<Fleet> fleet;           // Null until a stage samples.
+  std::unique_ptr<LearnerPool> learners;  // Null: the trainer learns alone.
 
   // What CoreSecondsOfProcessTree() was, and the time, when stage_core_seconds
   // and run_seconds of the state were 0.
@@ -103,17 +108,25 @@ struct Run {
 
   // Starts the fleet where it is not up yet.
   absl::Status NeedFleet();
+  // A learner of `weights`, with as many processes as the configuration says.
+  absl::StatusOr<std::unique_ptr<Learner>> CreateLearner(
+      const OptimizerConfig& optimizer);
   // Publishes `weights` (of any type) to the workers; returns the version.
   int64_t PublishWeights(const TensorMap& source);
 
-  // Loads the data sets `names` (all of config.data if empty).
+  // Loads the data sets `names` (all of config.data if empty). Rows that are
+  // to be sampled go through ApplyPromptLimit().
   absl::StatusOr<StageData> LoadStageData(
       const google::protobuf::RepeatedPtrField<std::string>& names,
-      const std::string& stage_name);
+      const std::string& stage_name, bool sampled);
 
   // Adds what the state counts of the running stage and writes a checkpoint.
-  // `learner` may be null: no optimizer state then. Returns its folder.
-  absl::StatusOr<std::string> SaveCheckpoint(Learner* learner);
+  // `learner` may be null: no optimizer state then. `more` are further tensors
+  // of the trainer's, float32. Returns its folder.
+  absl::StatusOr<std::string> SaveCheckpoint(Learner* learner,
+                                             const TensorMap& more = {});
+  // The trainer's tensors of the checkpoint that the run was resumed from.
+  absl::StatusOr<TensorMap> LoadTrainerTensors() const;
   // Moments and step of the optimizer, where the run was resumed in this stage.
   absl::Status RestoreOptimizer(Learner* learner) const;
 
@@ -135,9 +148,10 @@ absl::StatusOr<Lease> MakeLease(const Run& run, const DataRow& row,
                                 const std::string& purpose,
                                 const std::string& stage, int64_t step);
 
-// The error if a prompt of the rows is longer than prompt.max_prompt_tokens;
-// counts how many are.
-absl::Status CheckPromptLengths(const Run& run, const DataRows& rows);
+// What prompt.overlong says of prompts that are longer than
+// prompt.max_prompt_tokens: the error that counts them, or they are left out
+// of `rows` and a line counts them. None is ever cut.
+absl::Status ApplyPromptLimit(Run& run, DataRows* rows);
 
 }  // namespace ponder
 

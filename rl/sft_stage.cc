@@ -39,15 +39,10 @@ absl::Status RunSftStage(Run& run, const SftStage& stage,
     PONDER_ASSIGN_OR_RETURN(seconds,
                             SecondsOfStage(run, stage.seconds_of_stage()));
   }
-  PONDER_ASSIGN_OR_RETURN(StageData data,
-                          run.LoadStageData(stage.data(), name));
-  Learner::Options options;
-  options.learner = run.config.learner();
-  options.optimizer = stage.optimizer();
-  options.dtype = run.dtype();
-  options.max_tokens = run.max_tokens();
+  PONDER_ASSIGN_OR_RETURN(StageData data, run.LoadStageData(stage.data(), name,
+                                                            /*sampled=*/false));
   PONDER_ASSIGN_OR_RETURN(const auto learner,
-                          Learner::Create(run.model, run.weights, options));
+                          run.CreateLearner(stage.optimizer()));
   if (run.state.stage_step > 0) {
     PONDER_RETURN_IF_ERROR(run.RestoreOptimizer(learner.get()));
   }

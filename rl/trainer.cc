@@ -202,7 +202,7 @@ class Trainer {
                                       run_.config.stage_size(), ": ", name));
     if (has_policy) PONDER_RETURN_IF_ERROR(PrepareWeights(stage));
     if (!run_.state.only_evaluation_due) {
-      PONDER_RETURN_IF_ERROR(RunKind(stage, name));
+      PONDER_RETURN_IF_ERROR(RunKindOrExplain(stage, name));
       run_.state.only_evaluation_due = true;
     }
 
@@ -221,7 +221,7 @@ class Trainer {
       evaluation = *std::move(result);
       PONDER_RETURN_IF_ERROR(
           run_.metrics->Log(run_.state.step, EvaluationMetrics(evaluation)));
-      PrintAccuracy(evaluation);
+      run_.progress->Print(EvaluationText(evaluation));
     }
     evaluation.seconds += run_.evaluation_seconds;
     run_.evaluation_seconds = 0;
@@ -249,7 +249,21 @@ class Trainer {
     return absl::OkStatus();
   }
 
-  // All of a stage but the evaluation behind it.
+  // All of a stage but the evaluation behind it. LibTorch and its collectives
+  // throw.
+  absl::Status RunKindOrExplain(const Stage& stage, const std::string& name) {
+    try {
+      return RunKind(stage, name);
+    } catch (const c10::Error& e) {
+      return absl::InternalError(absl::StrCat(
+          "stage ", name, " failed: ", e.what_without_backtrace(),
+          run_.learners == nullptr
+              ? ""
+              : "; one of its learner processes may be gone, see logs/learner_*"
+                ".log in the run's folder"));
+    }
+  }
+
   absl::Status RunKind(const Stage& stage, const std::string& name) {
     switch (stage.kind_case()) {
       case Stage::kData:
@@ -275,21 +289,13 @@ class Trainer {
     state.stage_step = 0;
     state.drawn = 0;
     state.optimizer_step = 0;
+    state.critic_step = 0;
+    state.curriculum = nlohmann::ordered_json::object();
     state.stage_seconds = 0;
     state.stage_tokens = 0;
     state.stage_samples = 0;
     state.stage_core_seconds = 0;
     run_.stage_core_start = CoreSecondsOfProcessTree();
-  }
-
-  void PrintAccuracy(const Evaluation& evaluation) {
-    for (const auto& [set, a] : evaluation.sets) {
-      run_.progress->Print(absl::StrFormat(
-          "  %s: greedy %.1f %%, avg@%d %.1f %%, pass@%d %.1f %%, length %.1f, "
-          "%.0f %% think",
-          set, 100 * a.greedy, a.k, 100 * a.avg_at_k, a.k, 100 * a.pass_at_k,
-          a.response_length, 100 * a.thinking_share));
-    }
   }
 
   // The policy of the last GRPO stage, or of the last stage that trained.

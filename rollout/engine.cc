@@ -93,6 +93,17 @@ absl::Status Engine::Add(GenerationRequest request) {
   return absl::OkStatus();
 }
 
+void Engine::Cancel(const std::string& group_id) {
+  std::erase_if(waiting_, [&](const GenerationRequest& request) {
+    return request.group_id == group_id;
+  });
+  std::erase_if(running_, [&](const Sequence& sequence) {
+    if (sequence.group->request.group_id != group_id) return false;
+    Release(sequence);
+    return true;
+  });
+}
+
 Tensor Engine::Forward(const std::vector<Row>& rows,
                        const std::vector<int64_t>& wanted) {
   const int64_t num_rows = static_cast<int64_t>(rows.size());
@@ -152,13 +163,17 @@ bool Engine::Ended(const Sequence& sequence, bool* truncated) const {
   return *truncated;
 }
 
-void Engine::Finish(Sequence& sequence, bool truncated,
-                    const std::function<void(GeneratedSample)>& on_finished) {
+void Engine::Release(const Sequence& sequence) {
   Group& group = *sequence.group;
   for (const int32_t block : sequence.blocks) cache_->Release(block);
   if (--group.unfinished == 0) reserved_blocks_ -= group.reserved_blocks;
+}
+
+void Engine::Finish(Sequence& sequence, bool truncated,
+                    const std::function<void(GeneratedSample)>& on_finished) {
+  Release(sequence);
   GeneratedSample sample;
-  sample.group_id = group.request.group_id;
+  sample.group_id = sequence.group->request.group_id;
   sample.index = sequence.index;
   sample.response_ids = std::move(sequence.ids);
   sample.logprobs = std::move(sequence.logprobs);

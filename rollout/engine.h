@@ -61,6 +61,9 @@ class Engine {
   // vocabulary, longer than the policy's limit, or larger than the cache.
   absl::Status Add(GenerationRequest request);
 
+  // Forgets the group: none of its samples will be finished any more.
+  void Cancel(const std::string& group_id);
+
   // Whether a request of `num_samples` would start in the next step.
   bool HasRoom(int64_t num_samples) const;
   bool idle() const { return waiting_.empty() && running_.empty(); }
@@ -103,6 +106,8 @@ class Engine {
                      const std::vector<int64_t>& wanted);
   // True if the sequence ended with its newest token.
   bool Ended(const Sequence& sequence, bool* truncated) const;
+  // Gives the sequence's part of the cache back.
+  void Release(const Sequence& sequence);
   void Finish(Sequence& sequence, bool truncated,
               const std::function<void(GeneratedSample)>& on_finished);
 

@@ -132,6 +132,36 @@ Tensor LearnerLogprobs(const Decoder& decoder,
 // Bit for bit, but for latent attention: a cache holds latents, and learning
 // takes the products in another order. In bfloat16 that may send a token to
 // other experts, so there is nothing to compare.
+// What was cancelled gives its place back, and the others do not notice.
+TEST_P(EngineTest, CancelledGroupsLeaveNoTrace) {
+  const auto alone = Generate({Request("stays", 9, 3, 20)});
+  Engine::Options options;
+  options.slots = 8;
+  Engine engine(options, tokenizer_.get());
+  engine.SetPolicy(decoder_);
+  ASSERT_TRUE(engine.Add(Request("stays", 9, 3, 20)).ok());
+  ASSERT_TRUE(engine.Add(Request("goes", 17, 4, 20)).ok());
+  ASSERT_TRUE(engine.Add(Request("waits", 12, 8, 20)).ok());
+  std::map<int, GeneratedSample> finished;
+  const auto take = [&](GeneratedSample sample) {
+    if (sample.group_id != "stays") return;
+    finished[sample.index] = std::move(sample);
+  };
+  engine.Step(take);
+  engine.Step(take);
+  EXPECT_FALSE(engine.HasRoom(4));
+  engine.Cancel("goes");
+  engine.Cancel("waits");
+  engine.Cancel("unknown");
+  EXPECT_TRUE(engine.HasRoom(4));
+  while (!engine.idle()) engine.Step(take);
+  ASSERT_EQ(finished.size(), 3u);
+  for (const auto& [index, sample] : finished) {
+    EXPECT_EQ(sample.response_ids, alone.at({"stays", index}).response_ids);
+    EXPECT_EQ(sample.logprobs, alone.at({"stays", index}).logprobs);
+  }
+}
+
 TEST_P(EngineTest, SampledLogprobsAreTheLearners) {
   const bool absorbed = decoder_->config().has_mla();
   if (absorbed && GetParam().dtype != at::kFloat) return;

@@ -7,6 +7,8 @@
 #include <chrono>
 #include <map>
 #include <memory>
+#include <set>
+#include <string>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -185,6 +187,11 @@ class Worker {
         continue;
       }
       last_answer = absl::Now();
+      if (response.cancelled_groups_size() > 0) {
+        absl::MutexLock lock(&mu_);
+        cancelled_.insert(cancelled_.end(), response.cancelled_groups().begin(),
+                          response.cancelled_groups().end());
+      }
       if (response.finished()) {
         leases_.Close();
         return;
@@ -247,6 +254,7 @@ class Worker {
   void SampleLoop() {
     std::optional<LeasedGroup> next;
     while (!Stopping()) {
+      DropCancelled();
       while (true) {
         if (!next) {
           next = leases_.Pop(engine_->idle() ? absl::Milliseconds(200)
@@ -283,10 +291,30 @@ class Worker {
     }
   }
 
+  void DropCancelled() ABSL_LOCKS_EXCLUDED(mu_) {
+    std::vector<std::string> ids;
+    {
+      absl::MutexLock lock(&mu_);
+      ids.swap(cancelled_);
+    }
+    for (const std::string& id : ids) {
+      const auto it = active_.find(id);
+      if (it == active_.end()) {
+        never_begin_.insert(id);
+        continue;
+      }
+      if (it->second->submitted) continue;
+      engine_->Cancel(id);
+      it->second->scorer->Cancel();
+      active_.erase(it);
+    }
+  }
+
   // False for a group whose lease expired and came back to the one who is still
   // at it: its samples will be taken. One that has been submitted, with an
   // error, is forgotten, and may begin again.
   bool MayBegin(const std::string& group_id) {
+    if (never_begin_.erase(group_id) > 0) return false;
     const auto it = active_.find(group_id);
     if (it == active_.end()) return true;
     if (!it->second->submitted) return false;
@@ -434,6 +462,7 @@ class Worker {
   std::unique_ptr<Engine> engine_;
   std::shared_ptr<const Decoder> decoder_;
   std::map<std::string, std::shared_ptr<ActiveGroup>> active_;
+  std::set<std::string> never_begin_;  // Cancelled while they were queued.
   int64_t num_begun_ = 0;
 
   absl::Mutex mu_;
@@ -441,6 +470,7 @@ class Worker {
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
   // Groups that need no more work: id and serial.
   std::vector<std::pair<std::string, int64_t>> done_ ABSL_GUARDED_BY(mu_);
+  std::vector<std::string> cancelled_ ABSL_GUARDED_BY(mu_);  // Group ids.
   int64_t sampled_tokens_ ABSL_GUARDED_BY(mu_) = 0;
   double busy_seconds_ ABSL_GUARDED_BY(mu_) = 0;
 };

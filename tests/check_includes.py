@@ -36,7 +36,9 @@ TORCH = ["ATen", "c10", "torch"]
 
 # Files of formulas and parsers know nothing of the wire. base/ is free of gRPC
 # but for one file that is a target of its own.
-NO_WIRE = ["rl/policy_loss", "rl/advantage", "rl/packing", "reward/math/",
+NO_WIRE = ["rl/policy_loss", "rl/advantage", "rl/token_advantage", "rl/kl",
+           "rl/aggregation", "rl/importance", "rl/value_loss", "rl/mismatch",
+           "rl/packing", "rl/packed_batch", "reward/math/",
            "reward/countdown_", "reward/boxes", "reward/format_",
            "reward/language_share", "reward/length_penalty",
            "reward/repetition_penalty", "reward/response_parts",

@@ -15,7 +15,7 @@ namespace ponder {
 // come back sorted by key: ordered_json searches linearly, which takes minutes
 // for a vocabulary.
 absl::StatusOr<nlohmann::json> ParseCheckpointJson(absl::string_view text,
-                                         absl::string_view where);
+                                                   absl::string_view where);
 
 }  // namespace ponder
 

@@ -218,12 +218,16 @@ absl::Status CheckWritable(const std::vector<TensorInfo>& sorted,
 }
 
 absl::Status WriteParts(const std::string& path, absl::string_view header,
-                        const std::vector<TensorInfo>& in_order) {
+                        const std::vector<TensorInfo>& in_order,
+                        const std::function<bool()>& stop) {
   const int fd =
       open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
   if (fd < 0) return ErrnoStatus("cannot create", path);
   absl::Status status = WriteAll(fd, header, path);
   for (const TensorInfo& tensor : in_order) {
+    if (status.ok() && stop && stop()) {
+      status = absl::CancelledError("stopped; nothing was written");
+    }
     if (!status.ok()) break;
     status = WriteAll(
         fd,
@@ -416,7 +420,8 @@ const TensorInfo* SafetensorsFolder::Find(absl::string_view name) const {
 
 absl::Status WriteSafetensors(
     const std::string& path, std::vector<TensorInfo> tensors,
-    const std::map<std::string, std::string>& metadata) {
+    const std::map<std::string, std::string>& metadata,
+    const std::function<bool()>& stop) {
   SortByName(tensors);
   PONDER_RETURN_IF_ERROR(CheckWritable(tensors, path));
   // Wide elements first: then each tensor is aligned to its elements.
@@ -427,7 +432,7 @@ absl::Status WriteSafetensors(
                    });
   const std::string temporary = absl::StrCat(path, ".tmp-", getpid());
   absl::Status status =
-      WriteParts(temporary, EncodeHeader(tensors, metadata), tensors);
+      WriteParts(temporary, EncodeHeader(tensors, metadata), tensors, stop);
   if (status.ok() && rename(temporary.c_str(), path.c_str()) != 0) {
     status = ErrnoStatus("cannot rename into place", path);
   }

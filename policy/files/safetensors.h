@@ -14,6 +14,7 @@
 #define PONDER_POLICY_FILES_SAFETENSORS_H_
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -46,8 +47,9 @@ absl::StatusOr<std::vector<TensorInfo>> ParseSafetensors(
     absl::string_view file, absl::string_view where);
 
 // A file mapped into memory. The tensors' bytes live as long as this object;
-// writing to them changes memory, not the file. Thread-safe. Shortening the file while it is open ends the process
-// (SIGBUS); Ponder replaces files by renaming, which is safe.
+// writing to them changes memory, not the file. Thread-safe. Shortening the
+// file while it is open ends the process (SIGBUS); Ponder replaces files by
+// renaming, which is safe.
 class SafetensorsFile {
  public:
   // NOT_FOUND, PERMISSION_DENIED, or INVALID_ARGUMENT as ParseSafetensors.
@@ -98,10 +100,13 @@ class SafetensorsFolder {
 // Writes a file that is either whole or not there: to a temporary name beside
 // it, synced, then renamed. The tensors' bytes are written from where they lie.
 // In the file each tensor is aligned to its element size. INVALID_ARGUMENT if a
-// tensor's bytes don't fit its dtype and shape or a name is there twice.
+// tensor's bytes don't fit its dtype and shape or a name is there twice;
+// CANCELLED once `stop`, which may be null and is asked before each tensor,
+// says so.
 absl::Status WriteSafetensors(
     const std::string& path, std::vector<TensorInfo> tensors,
-    const std::map<std::string, std::string>& metadata = {{"format", "pt"}});
+    const std::map<std::string, std::string>& metadata = {{"format", "pt"}},
+    const std::function<bool()>& stop = nullptr);
 
 }  // namespace ponder
 

@@ -100,6 +100,16 @@ TEST_F(SafetensorsTest, WriterRefusesWrongTensors) {
             absl::StatusCode::kNotFound);
 }
 
+TEST_F(SafetensorsTest, AStoppedWriterLeavesNothing) {
+  int asked = 0;
+  const absl::Status status =
+      WriteSafetensors(Path("stopped"), {Bytes("a"), Floats("b"), Bytes("c")},
+                       {}, [&] { return ++asked == 2; });
+  EXPECT_TRUE(absl::IsCancelled(status)) << status;
+  EXPECT_EQ(asked, 2);
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder_), {}), 0);
+}
+
 TEST_F(SafetensorsTest, OpenNamesWhatIsWrong) {
   EXPECT_EQ(SafetensorsFile::Open(Path("none")).status().code(),
             absl::StatusCode::kNotFound);

@@ -453,8 +453,8 @@ class Exporter {
 
   // llama.cpp's own quantiser gives the output more bits, too.
   GgmlType Output() const {
-    const bool four_bits = type_.matrices == GgmlType::kQ4_0 ||
-                           type_.matrices == GgmlType::kQ4_K;
+    const bool four_bits =
+        type_.matrices == GgmlType::kQ4_0 || type_.matrices == GgmlType::kQ4_K;
     return four_bits ? GgmlType::kQ6_K : type_.matrices;
   }
 
@@ -549,7 +549,8 @@ class Exporter {
 
 absl::StatusOr<GgufSummary> ExportGguf(const std::string& folder,
                                        absl::string_view type,
-                                       const std::string& path) {
+                                       const std::string& path,
+                                       const std::function<bool()>& stop) {
   PONDER_ASSIGN_OR_RETURN(const FileType file_type, FileTypeOf(type));
   const std::string config_path = absl::StrCat(folder, "/config.json");
   PONDER_ASSIGN_OR_RETURN(const std::string config_json, ReadFile(config_path));
@@ -562,7 +563,7 @@ absl::StatusOr<GgufSummary> ExportGguf(const std::string& folder,
   PONDER_RETURN_IF_ERROR(
       AddGgufTokenizer(folder, config.vocab_size, &exporter.writer()));
   PONDER_RETURN_IF_ERROR(exporter.AddTensors());
-  PONDER_RETURN_IF_ERROR(exporter.writer().Write(path));
+  PONDER_RETURN_IF_ERROR(exporter.writer().Write(path, stop));
   return GgufSummary{GgufArchitecture(config), config.NumParameters(),
                      exporter.writer().FileBytes()};
 }

@@ -4,6 +4,7 @@
 #define PONDER_POLICY_GGUF_GGUF_EXPORT_H_
 
 #include <cstdint>
+#include <functional>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -28,10 +29,11 @@ struct GgufSummary {
 // F16.
 //
 // INVALID_ARGUMENT or UNIMPLEMENTED names what the folder has that GGUF or
-// llama.cpp cannot hold; ALREADY_EXISTS if `path` is there.
-absl::StatusOr<GgufSummary> ExportGguf(const std::string& folder,
-                                       absl::string_view type,
-                                       const std::string& path);
+// llama.cpp cannot hold; ALREADY_EXISTS if `path` is there; CANCELLED once
+// `stop` (see GgufWriter::Write()) says so.
+absl::StatusOr<GgufSummary> ExportGguf(
+    const std::string& folder, absl::string_view type, const std::string& path,
+    const std::function<bool()>& stop = nullptr);
 
 }  // namespace ponder
 

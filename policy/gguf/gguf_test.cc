@@ -178,7 +178,8 @@ class GgufExportTest : public testing::Test {
                         static_cast<int64_t>(count * sizeof(float))});
   }
 
-  absl::StatusOr<GgufSummary> Export(const std::string& type) {
+  absl::StatusOr<GgufSummary> Export(
+      const std::string& type, const std::function<bool()>& stop = nullptr) {
     EXPECT_TRUE(
         WriteSafetensors(folder_ + "/model.safetensors", weights_).ok());
     EXPECT_TRUE(
@@ -186,13 +187,17 @@ class GgufExportTest : public testing::Test {
     EXPECT_TRUE(
         WriteFileAtomically(folder_ + "/tokenizer.json", tokenizer_.dump())
             .ok());
-    return ExportGguf(folder_, type, out_);
+    return ExportGguf(folder_, type, out_, stop);
   }
 
   void ExpectRefused(const std::string& type, const std::string& part) {
     const auto summary = Export(type);
     ASSERT_FALSE(summary.ok());
     EXPECT_THAT(std::string(summary.status().message()), HasSubstr(part));
+    ExpectNoFile();
+  }
+
+  void ExpectNoFile() {
     int files = 0;
     for (const auto& entry : std::filesystem::directory_iterator(folder_)) {
       files += entry.path().string().find("out.gguf") != std::string::npos;
@@ -336,6 +341,14 @@ TEST_F(GgufExportTest, RanksOfMergesBecomeScoresOfTokens) {
   std::filesystem::remove(out_);
   tokenizer_["pre_tokenizer"]["split"] = true;
   ExpectRefused("f32", "spans words");
+}
+
+TEST_F(GgufExportTest, AStoppedExportLeavesNothing) {
+  int asked = 0;
+  const auto summary = Export("q8_0", [&] { return ++asked == 3; });
+  EXPECT_TRUE(absl::IsCancelled(summary.status())) << summary.status();
+  EXPECT_EQ(asked, 3);
+  ExpectNoFile();
 }
 
 TEST_F(GgufExportTest, KeepsAFileThatIsThere) {

@@ -177,29 +177,49 @@ int64_t GgufWriter::FileBytes() const {
   return static_cast<int64_t>(bytes);
 }
 
-absl::Status GgufWriter::Write(const std::string& path) const {
+absl::Status GgufWriter::Write(const std::string& path,
+                               const std::function<bool()>& stop) const {
   if (access(path.c_str(), F_OK) == 0) {
     return absl::AlreadyExistsError(
         absl::StrCat(path, ": is there already; give another --out"));
   }
-  std::string temporary = absl::StrCat(path, ".XXXXXX");
-  const int fd = mkostemp(temporary.data(), O_CLOEXEC);
-  if (fd < 0) return ErrnoStatus("create", temporary);
+  // Without a name where the file system can do that: then nothing is left of
+  // it when the process is killed.
+  const size_t slash = path.rfind('/');
+  const std::string folder =
+      slash == std::string::npos ? "." : path.substr(0, slash + 1);
+  std::string temporary;
+  int fd = open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0644);
+  if (fd < 0) {
+    temporary = absl::StrCat(path, ".XXXXXX");
+    fd = mkostemp(temporary.data(), O_CLOEXEC);
+    if (fd < 0) return ErrnoStatus("create", temporary);
+    if (fchmod(fd, 0644) != 0) return ErrnoStatus("set the mode of", temporary);
+  }
   auto remove = absl::MakeCleanup([&] {
     close(fd);
-    unlink(temporary.c_str());
+    if (!temporary.empty()) unlink(temporary.c_str());
   });
   PONDER_RETURN_IF_ERROR(WriteAll(fd, Header(), path));
   for (const GgufTensor& tensor : tensors_) {
+    if (stop && stop()) {
+      return absl::CancelledError("stopped; nothing was written");
+    }
     PONDER_RETURN_IF_ERROR(WriteTensor(tensor, fd, path));
   }
-  if (fchmod(fd, 0644) != 0) return ErrnoStatus("set the mode of", temporary);
-  if (fsync(fd) != 0) return ErrnoStatus("sync", temporary);
+  if (fsync(fd) != 0) return ErrnoStatus("sync", path);
+  if (temporary.empty()) {
+    const std::string nameless = absl::StrCat("/proc/self/fd/", fd);
+    if (linkat(AT_FDCWD, nameless.c_str(), AT_FDCWD, path.c_str(),
+               AT_SYMLINK_FOLLOW) != 0) {
+      return ErrnoStatus("give the file its name", path);
+    }
+    return absl::OkStatus();
+  }
   if (rename(temporary.c_str(), path.c_str()) != 0) {
     return ErrnoStatus("rename to", path);
   }
-  std::move(remove).Cancel();
-  close(fd);
+  temporary.clear();
   return absl::OkStatus();
 }
 

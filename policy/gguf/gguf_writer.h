@@ -50,10 +50,13 @@ class GgufWriter {
   // Bytes of the whole file.
   int64_t FileBytes() const;
 
-  // Writes a file that is either whole or not there. ALREADY_EXISTS if `path`
-  // is there; OUT_OF_RANGE names a tensor with a number that isn't finite or,
-  // as F16, too large.
-  absl::Status Write(const std::string& path) const;
+  // Writes a file that is either whole or not there, also where the process is
+  // killed and the file system can keep a file without a name. ALREADY_EXISTS
+  // if `path` is there; OUT_OF_RANGE names a tensor with a number that isn't
+  // finite or, as F16, too large; CANCELLED once `stop`, which may be null and
+  // is asked before each tensor, says so.
+  absl::Status Write(const std::string& path,
+                     const std::function<bool()>& stop = nullptr) const;
 
  private:
   template <typename T>

@@ -10,6 +10,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "base/file.h"
 #include "base/philox.h"
@@ -114,10 +115,15 @@ class RowParser {
     PONDER_RETURN_IF_ERROR(ParsePrompt(json, row, used));
     PONDER_RETURN_IF_ERROR(ParseAnswers(json, row, used));
     PONDER_RETURN_IF_ERROR(ParseTests(json, row, used));
-    const Column id = FindColumn(json, "id");
+    PONDER_ASSIGN_OR_RETURN(
+        const Column id, ColumnOf(json, "id_field", config_.id_field(), "id"));
     if (id.found()) {
       row.id = AsText(*id.value);
-      used.insert("id");
+      used.insert(id.name);
+    }
+    const Column rate = FindColumn(json, "pass_rate");
+    if (rate.found() && rate.value->is_number()) {
+      row.pass_rate = rate.value->get<double>();
     }
     for (const auto& [name, value] : json.items()) {
       if (used.count(name) > 0) continue;
@@ -203,25 +209,29 @@ class RowParser {
 
   absl::Status ParseTests(const Json& json, DataRow& row,
                           std::set<std::string>& used) const {
-    const Column tests = FindColumn(json, "tests");
+    PONDER_ASSIGN_OR_RETURN(
+        const Column tests,
+        ColumnOf(json, "tests_field", config_.tests_field(), "tests"));
     if (tests.found()) {
-      used.insert("tests");
+      used.insert(tests.name);
       if (tests.value->is_string()) {  // JSON in a string, as in flat tables.
-        PONDER_ASSIGN_OR_RETURN(
-            const Json inner,
-            ParseJson(tests.value->get<std::string>(), "column tests"));
+        PONDER_ASSIGN_OR_RETURN(const Json inner,
+                                ParseJson(tests.value->get<std::string>(),
+                                          absl::StrCat("column ", tests.name)));
         PONDER_ASSIGN_OR_RETURN(row.tests, TestSuiteFromJson(inner));
       } else {
         PONDER_ASSIGN_OR_RETURN(row.tests, TestSuiteFromJson(*tests.value));
       }
     }
-    const Column verifier = FindColumn(json, "verifier");
+    PONDER_ASSIGN_OR_RETURN(
+        const Column verifier,
+        ColumnOf(json, "verifier_field", config_.verifier_field(), "verifier"));
     if (verifier.found()) {
-      used.insert("verifier");
+      used.insert(verifier.name);
       if (!verifier.value->is_string()) {
         return absl::InvalidArgumentError(
-            absl::StrCat("column verifier is ", verifier.value->type_name(),
-                         "; wanted a name"));
+            absl::StrCat("column ", verifier.name, " is ",
+                         verifier.value->type_name(), "; wanted a name"));
       }
       row.verifier = verifier.value->get<std::string>();
     }
@@ -255,6 +265,18 @@ class RowParser {
     row.row = std::move(parsed.columns);
     row.answer.clear();  // It was the tests' or the target's text.
     return absl::OkStatus();
+  }
+
+  // The column that the setting names, which must be there, or else `usual`,
+  // which need not.
+  static absl::StatusOr<Column> ColumnOf(const Json& json,
+                                         absl::string_view setting,
+                                         const std::string& name,
+                                         const std::string& usual) {
+    if (name.empty()) return FindColumn(json, usual);
+    const Column column = FindColumn(json, name);
+    if (!column.found()) return MissingField(setting, name, json);
+    return column;
   }
 
   static absl::Status MissingField(absl::string_view setting,
@@ -345,14 +367,87 @@ absl::StatusOr<std::vector<DataRow>> ParseDataRows(const DataSet& config,
   return rows;
 }
 
+namespace {
+
+// Parquet is columns in compressed pages; its files begin with "PAR1".
+absl::Status CheckIsText(const std::string& path, absl::string_view content) {
+  if (!absl::EndsWith(path, ".parquet") && !absl::StartsWith(content, "PAR1")) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(absl::StrCat(
+      path,
+      ": is a Parquet file, and data is read as JSON lines; convert it "
+      "with `scripts/parquet-to-jsonl ",
+      path, " OUT.jsonl`, which needs PyPI's pyarrow"));
+}
+
+// Pass rates by id, as a sample stage writes them.
+absl::StatusOr<std::unordered_map<std::string, double>> ReadPassRates(
+    const std::string& path, const std::string& set) {
+  PONDER_ASSIGN_OR_RETURN(const std::string content, ReadFile(path));
+  std::unordered_map<std::string, double> rates;
+  int line = 0;
+  for (const absl::string_view text : absl::StrSplit(content, '\n')) {
+    ++line;
+    if (absl::StripAsciiWhitespace(text).empty()) continue;
+    const absl::StatusOr<Json> json = ParseJson(text, "");
+    const Column id =
+        json.ok() && json->is_object() ? FindColumn(*json, "id") : Column{};
+    const Column rate = id.found() ? FindColumn(*json, "pass_rate") : Column{};
+    if (!rate.found() || !rate.value->is_number()) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          path, ":", line, ": wanted {\"id\": ..., \"pass_rate\": NUMBER}"));
+    }
+    const Column of = FindColumn(*json, "set");
+    if (of.found() && AsText(*of.value) != set) continue;
+    rates[AsText(*id.value)] = rate.value->get<double>();
+  }
+  return rates;
+}
+
+// Leaves out the rows whose pass rate is unknown or out of bounds.
+void FilterByPassRate(const DataSet& config, DataRows* data) {
+  const double low = config.has_min_pass_rate() ? config.min_pass_rate() : 0;
+  const double high = config.has_max_pass_rate() ? config.max_pass_rate() : 1;
+  const size_t all = data->rows.size();
+  size_t unknown = 0;
+  std::erase_if(data->rows, [&](const DataRow& row) {
+    unknown += !row.pass_rate.has_value();
+    return !row.pass_rate || *row.pass_rate < low || *row.pass_rate > high;
+  });
+  data->note = absl::StrCat("data set ", data->name, ": ", data->rows.size(),
+                            " of ", all, " rows have a pass rate of ", low,
+                            " to ", high, "; ", unknown, " have none");
+}
+
+}  // namespace
+
 absl::StatusOr<DataRows> LoadDataRows(const DataSet& config,
                                       const std::string& run_folder) {
   const std::string path = ExpandRunPath(config.path(), run_folder);
   PONDER_ASSIGN_OR_RETURN(const std::string content, ReadFile(path));
+  PONDER_RETURN_IF_ERROR(CheckIsText(path, content));
   DataRows result;
   result.name = DataSetName(config);
   result.weight = config.weight();
   PONDER_ASSIGN_OR_RETURN(result.rows, ParseDataRows(config, content, path));
+  if (config.has_pass_rates()) {
+    PONDER_ASSIGN_OR_RETURN(
+        const auto rates,
+        ReadPassRates(ExpandRunPath(config.pass_rates(), run_folder),
+                      result.name));
+    for (DataRow& row : result.rows) {
+      const auto it = rates.find(row.id);
+      if (it != rates.end()) row.pass_rate = it->second;
+    }
+  }
+  if (config.has_min_pass_rate() || config.has_max_pass_rate()) {
+    FilterByPassRate(config, &result);
+    if (result.rows.empty()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(result.note, ", so that none is left"));
+    }
+  }
   return result;
 }
 

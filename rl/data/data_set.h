@@ -7,6 +7,7 @@
 #ifndef PONDER_RL_DATA_DATA_SET_H_
 #define PONDER_RL_DATA_DATA_SET_H_
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -37,6 +38,9 @@ struct DataRow {
   TestSuite tests;       // `kind` is empty if there are none.
   std::string response;  // Written-out solution for fine-tuning; may be empty.
   std::string text;      // Text to learn as a whole; may be empty.
+  // Share of samples that an earlier policy had right, 0 to 1: the column
+  // pass_rate, or from DataSet.pass_rates.
+  std::optional<double> pass_rate;
   // All columns but those of the prompt, id, verifier, tests, text and
   // response; a column that the answer was taken from has its type here.
   ObjectValue row;
@@ -49,9 +53,11 @@ struct DataRows {
   std::string name;
   double weight = 1;
   std::vector<DataRow> rows;
+  std::string note = "";  // For people: how many rows a filter left.
 };
 
-// Reads the file of `config`; "$RUN" in its path is `run_folder`. Errors are
+// Reads the file of `config`, and leaves out the rows that its pass rates leave
+// out; "$RUN" in paths is `run_folder`. Errors are
 // `FILE:LINE: ...` for a broken line, a duplicate id or a missing column, and
 // `FILE: ...` for a file that cannot be read or holds no rows.
 absl::StatusOr<DataRows> LoadDataRows(const DataSet& config,

@@ -16,7 +16,9 @@
 namespace ponder {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::IsSupersetOf;
 using ::testing::StartsWith;
 
 absl::StatusOr<std::vector<DataRow>> Parse(const std::string& content,
@@ -258,6 +260,104 @@ TEST(DataSetTest, BadInputIsOneSentenceWithItsPlace) {
   const auto rows = LoadDataRows(config, "/nowhere");
   EXPECT_THAT(std::string(rows.status().message()),
               HasSubstr("/nowhere/none.jsonl"));
+}
+
+TEST(DataSetTest, EveryFieldMayHaveAnotherName) {
+  DataSet config;
+  config.set_prompt_field("task");
+  config.set_answer_field("gold.value");
+  config.set_tests_field("checks");
+  config.set_verifier_field("meta.judge");
+  config.set_id_field("uid");
+  const DataRow row =
+      One(R"({"uid": 7, "task": "a", "gold": {"value": "2"}, "meta": {"judge":)"
+          R"( "code"}, "checks": {"kind": "stdio", "hidden": [{"stdin": "",)"
+          R"( "stdout": "2"}]}, "tests": "others'", "level": 3})",
+          config);
+  EXPECT_EQ(row.id, "7");
+  EXPECT_EQ(row.prompt, "a");
+  EXPECT_EQ(row.answer, "2");
+  EXPECT_EQ(row.verifier, "code");
+  EXPECT_EQ(row.tests.kind(), "stdio");
+  EXPECT_EQ(row.tests.hidden_size(), 1);
+  // What no field names is kept.
+  std::vector<std::string> kept;
+  for (const Field& field : row.row.fields()) kept.push_back(field.name());
+  EXPECT_THAT(kept, IsSupersetOf({"tests", "level"}));
+  config.set_tests_field("none");
+  EXPECT_THAT(
+      Error(R"({"uid": 7, "task": "a", "gold": {"value": "2"}})", config),
+      HasSubstr("no column \"none\", which tests_field names"));
+}
+
+class DataSetFilesTest : public testing::Test {
+ protected:
+  DataSetFilesTest() { std::filesystem::create_directories(folder_); }
+  ~DataSetFilesTest() override { std::filesystem::remove_all(folder_); }
+
+  std::string Write(const std::string& name, const std::string& content) const {
+    const std::string path = absl::StrCat(folder_, "/", name);
+    EXPECT_TRUE(WriteFileAtomically(path, content).ok());
+    return path;
+  }
+
+  const std::string folder_ =
+      absl::StrCat(testing::TempDir(), "/data_set_test_", getpid());
+};
+
+TEST_F(DataSetFilesTest, ParquetIsNamedWithWhatConvertsIt) {
+  DataSet config;
+  for (const char* name : {"a.parquet", "b.jsonl"}) {
+    config.set_path(Write(name, "PAR1\x15\x04"));
+    const absl::Status status = LoadDataRows(config, "").status();
+    EXPECT_THAT(std::string(status.message()),
+                AllOf(HasSubstr(name), HasSubstr("scripts/parquet-to-jsonl"),
+                      HasSubstr("pyarrow")));
+  }
+}
+
+TEST_F(DataSetFilesTest, FiltersByTheColumnOfPassRates) {
+  DataSet config;
+  config.set_path(Write("rows.jsonl",
+                        "{\"prompt\": \"a\", \"pass_rate\": 0}\n"
+                        "{\"prompt\": \"b\", \"pass_rate\": 0.5}\n"
+                        "{\"prompt\": \"c\", \"pass_rate\": 1}\n"
+                        "{\"prompt\": \"d\"}\n"));
+  EXPECT_EQ(LoadDataRows(config, "")->rows.size(), 4);
+  config.set_min_pass_rate(0.1);
+  config.set_max_pass_rate(0.9);
+  const auto some = LoadDataRows(config, "");
+  ASSERT_TRUE(some.ok()) << some.status();
+  ASSERT_EQ(some->rows.size(), 1);
+  EXPECT_EQ(some->rows[0].prompt, "b");
+  EXPECT_THAT(some->note, HasSubstr("1 of 4 rows have a pass rate of 0.1 to "
+                                    "0.9; 1 have none"));
+  config.set_min_pass_rate(0.6);
+  EXPECT_THAT(std::string(LoadDataRows(config, "").status().message()),
+              HasSubstr("none is left"));
+}
+
+TEST_F(DataSetFilesTest, PassRatesOfASampleStageAreJoinedById) {
+  DataSet config;
+  config.set_name("mine");
+  config.set_path(Write("rows.jsonl",
+                        "{\"id\": \"p1\", \"prompt\": \"a\"}\n"
+                        "{\"id\": \"p2\", \"prompt\": \"b\"}\n"
+                        "{\"id\": \"p3\", \"prompt\": \"c\"}\n"));
+  Write("rates.jsonl",
+        "{\"set\": \"mine\", \"id\": \"p1\", \"pass_rate\": 0.25}\n"
+        "{\"set\": \"other\", \"id\": \"p2\", \"pass_rate\": 0.25}\n"
+        "{\"set\": \"mine\", \"id\": \"p3\", \"pass_rate\": 1}\n");
+  config.set_pass_rates("$RUN/rates.jsonl");
+  const auto all = LoadDataRows(config, folder_);
+  ASSERT_TRUE(all.ok()) << all.status();
+  EXPECT_EQ(all->rows[0].pass_rate, 0.25);
+  EXPECT_EQ(all->rows[1].pass_rate, std::nullopt);
+  config.set_max_pass_rate(0.5);
+  EXPECT_EQ(LoadDataRows(config, folder_)->rows.size(), 1);
+  Write("rates.jsonl", "{\"pass_rate\": 1}\n");
+  EXPECT_THAT(std::string(LoadDataRows(config, folder_).status().message()),
+              HasSubstr("rates.jsonl:1: wanted"));
 }
 
 TEST(DataSetTest, LimitAndByteOrderMark) {

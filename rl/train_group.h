@@ -1,0 +1,60 @@
+// From the samples of a step to what the learner takes.
+
+#ifndef PONDER_RL_TRAIN_GROUP_H_
+#define PONDER_RL_TRAIN_GROUP_H_
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "proto/config.pb.h"
+#include "rl/aggregation.h"
+#include "rl/group_sampler.h"
+#include "rl/importance.h"
+#include "rl/packed_batch.h"
+#include "rl/policy_loss.h"
+
+namespace ponder {
+
+// One prompt's samples. Those without a reward have no targets: neither
+// gradient nor denominator.
+struct TrainGroup {
+  std::vector<TrainSequence> sequences;
+  std::vector<std::optional<double>> rewards;
+  bool zero_spread = false;  // No signal; of group-relative advantages only.
+};
+
+// A sample that hit the token limit has no reward with `mask_truncated`.
+TrainGroup ToTrainGroup(const FinishedGroup& group, bool mask_truncated);
+
+// Whether at least two rewards count and not all are equal.
+bool HasSpread(const TrainGroup& group);
+
+// The share of the samples that are right, of those that could be scored; none
+// if none could.
+std::optional<double> PassRate(const FinishedGroup& group);
+
+// Fills in the importance weights of a sequence with old_logprobs.
+void AssignImportance(const ImportanceOptions& options,
+                      TrainSequence* sequence);
+
+// Fills in the advantages of all sequences, and the returns with GAE, by
+// stage.advantage() and docs/algorithms.md. Reads the reference's
+// log-probabilities with kl_in_reward, and the values with GAE.
+//
+// KL in the reward: a token's reward is -kl_coef * kl_t, and the last token's
+// is r beside that. A group-relative advantage is of the sum over the tokens.
+void AssignAdvantages(const GrpoStage& stage, std::vector<TrainGroup>* groups);
+
+// Whether the ratio is against the policy at the start of the step.
+bool IsDecoupled(const GrpoStage& stage);
+ImportanceOptions ImportanceOptionsOf(const GrpoStage& stage);
+PolicyLossOptions PolicyLossOptionsOf(const GrpoStage& stage);
+
+// The denominators of an update on `batch`.
+LossScale LossScaleOf(const GrpoStage& stage, int64_t max_response_tokens,
+                      const std::vector<TrainSequence>& batch);
+
+}  // namespace ponder
+
+#endif  // PONDER_RL_TRAIN_GROUP_H_

@@ -1,0 +1,297 @@
+// Algorithms of reinforcement learning in whole runs, by what they log.
+
+#include <filesystem>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/support/ponder_process.h"
+#include "tests/support/tiny_run.h"
+
+namespace ponder {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::Contains;
+using ::testing::Each;
+using ::testing::ElementsAre;
+using ::testing::Ge;
+using ::testing::Gt;
+using ::testing::HasSubstr;
+using ::testing::Le;
+using ::testing::SizeIs;
+
+class AlgorithmsTest : public TinyRunTest {
+ protected:
+  // The metrics of a run of GRPO with further fields of the stage.
+  std::vector<Json> MetricsOf(const std::string& name, int steps,
+                              const std::string& fields) {
+    return ReadMetrics(Run(Config(name, ColdStart() + Grpo(steps, fields))),
+                       "grpo");
+  }
+
+  std::string EvalData() const {
+    return absl::StrCat("eval_data { name: \"tiny\" path: \"",
+                        folder_.File("tiny.jsonl"), "\" }\n");
+  }
+};
+
+// Every choice runs, learns from the same first samples, and makes another
+// policy of them.
+TEST_F(AlgorithmsTest, EveryChoiceIsADifferentUpdate) {
+  const std::vector<std::pair<std::string, std::string>> choices = {
+      {"grpo", ""},
+      {"dr_grpo", "advantage: DR_GRPO aggregation: SEQ_MEAN_TOKEN_SUM_NORM"},
+      {"rloo",
+       "advantage: RLOO kl_coef: 0.05 kl_in_reward: true "
+       "kl_estimator: K1"},
+      {"reinforce_pp", "advantage: REINFORCE_PLUS_PLUS gamma: 0.99"},
+      {"reinforce_pp_baseline", "advantage: REINFORCE_PLUS_PLUS_BASELINE"},
+      {"gspo",
+       "objective: GSPO aggregation: SEQ_MEAN_TOKEN_MEAN "
+       "clip_low: 3e-4 clip_high: 4e-4 updates_per_step: 2"},
+      {"cispo", "objective: CISPO clip_low: 10 updates_per_step: 2"},
+      {"entropy", "entropy_coef: 0.05"},
+      {"k2", "kl_coef: 0.1 kl_estimator: K3_K2_GRADIENT reference_every: 1"},
+  };
+  std::set<std::string> weights;
+  for (const auto& [name, fields] : choices) {
+    SCOPED_TRACE(name);
+    const std::vector<Json> metrics = MetricsOf(name, 2, fields);
+    EXPECT_THAT(Series(metrics, "actor/grad_norm"), Contains(Gt(0)));
+    EXPECT_THAT(Series(metrics, "rollout_corr/max_abs_diff"),
+                ElementsAre(0, 0));
+    EXPECT_THAT(Series(metrics, "staleness/max"), ElementsAre(0, 0));
+    EXPECT_TRUE(weights.insert(NewestWeights(RunFolder(name))).second);
+  }
+}
+
+TEST_F(AlgorithmsTest, PpoTrainsItsCritic) {
+  const std::vector<Json> metrics =
+      MetricsOf("ppo", 12,
+                "advantage: GAE critic { optimizer { learning_rate: 1e-2 } "
+                "warmup_steps: 2 }");
+  const std::vector<double> loss = Series(metrics, "critic/vf_loss");
+  ASSERT_THAT(loss, SizeIs(12));
+  EXPECT_LT(loss[11], loss[0]);
+  // While the critic warms up, the policy stays.
+  const std::vector<double> grad_norm = Series(metrics, "actor/grad_norm");
+  EXPECT_EQ(grad_norm[0], 0);
+  EXPECT_EQ(grad_norm[1], 0);
+  EXPECT_GT(grad_norm[2], 0);
+  EXPECT_THAT(Series(metrics, "critic/vf_explained_var"), SizeIs(12));
+}
+
+// A critic, a reference that moves and a curriculum are in the checkpoint: a
+// run that is stopped in the middle ends like one that is not.
+TEST_F(AlgorithmsTest, StateOfTheAlgorithmIsInTheCheckpoint) {
+  const std::string fields =
+      "advantage: GAE critic { optimizer { learning_rate: 1e-2 } } "
+      "kl_coef: 0.1 reference_every: 2 curriculum { floor: 0.1 }";
+  const std::string whole =
+      Run(Config("whole", ColdStart(20) + Grpo(5, fields)));
+  TinyConfig config = Config("cut", ColdStart(20) + Grpo(5, fields));
+  config.more = "checkpoint { every_steps: 3 }\n";
+  std::vector<std::string> arguments = Arguments(config);
+  const std::string cut = Run(config);
+  // As if it had been killed after its checkpoint of step 23.
+  for (const int step : CheckpointSteps(cut)) {
+    if (step > 23) {
+      std::filesystem::remove_all(
+          absl::StrCat(cut, "/checkpoints/step_", step));
+    }
+  }
+  std::filesystem::remove(cut + "/summary.json");
+  const PonderResult result = RunPonder({"train", "--resume", cut});
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_TRUE(NewestWeights(whole) == NewestWeights(cut));
+}
+
+// Three processes share each update; what is learnt is the same but for
+// rounding.
+TEST_F(AlgorithmsTest, SeveralLearnerProcesses) {
+  std::vector<std::vector<Json>> metrics;
+  for (const int processes : {1, 3}) {
+    TinyConfig config =
+        Config(absl::StrCat("processes", processes), ColdStart(10) + Grpo(2));
+    std::vector<std::string> arguments = Arguments(config);
+    arguments.insert(
+        arguments.end(),
+        {"--set", absl::StrCat("learner.processes=", processes)});
+    const PonderResult result = RunPonder(arguments);
+    ASSERT_EQ(result.exit_code, 0) << result.err;
+    metrics.push_back(ReadMetrics(RunFolder(config.name)));
+  }
+  for (const char* name : {"train/loss", "actor/grad_norm"}) {
+    const std::vector<double> alone = Series(metrics[0], name);
+    const std::vector<double> together = Series(metrics[1], name);
+    ASSERT_EQ(alone.size(), together.size());
+    // Later steps sample from policies that differ in their last bits.
+    EXPECT_NEAR(alone[0], together[0], 1e-5 * alone[0]) << name;
+  }
+  EXPECT_THAT(Series(metrics[1], "rollout_corr/max_abs_diff"), Each(0));
+}
+
+TEST_F(AlgorithmsTest, StalenessIsBoundedAndCorrectedFor) {
+  for (const int bound : {1, 3}) {
+    SCOPED_TRACE(bound);
+    const std::vector<Json> metrics =
+        MetricsOf(absl::StrCat("stale", bound), 8,
+                  absl::StrCat("max_staleness: ", bound));
+    const std::vector<double> most = Series(metrics, "staleness/max");
+    ASSERT_THAT(most, SizeIs(8));
+    EXPECT_EQ(most[0], 0);
+    EXPECT_THAT(most, Each(AllOf(Ge(0), Le(bound))));
+    EXPECT_THAT(most, Contains(Ge(1)));
+    EXPECT_THAT(Series(metrics, "sampling/groups"), Each(6));
+    EXPECT_THAT(Series(metrics, "off_policy/dropped"), Each(0));
+    // The first step's samples are the policy's own; later ones are not.
+    EXPECT_EQ(Series(metrics, "rollout_corr/max_abs_diff")[0], 0);
+    EXPECT_THAT(Series(metrics, "rollout_corr/k3_kl"), Contains(Gt(0)));
+    EXPECT_THAT(Series(metrics, "rollout_corr/rollout_is/max"), Each(Le(2)));
+    EXPECT_EQ(Series(metrics, "rollout_corr/rollout_is/mean")[0], 1);
+    // Against the policy at the start of the step: one update, ratio 1.
+    EXPECT_THAT(Series(metrics, "actor/ppo_kl"), Each(0));
+  }
+}
+
+TEST_F(AlgorithmsTest, DynamicSamplingFillsTheStep) {
+  const std::vector<Json> metrics =
+      MetricsOf("dynamic", 5, "dynamic_sampling { round_prompts: 9 max_rounds: 10 }");
+  EXPECT_THAT(Series(metrics, "frac_reward_zero_std"), Each(0));
+  EXPECT_THAT(Series(metrics, "sampling/groups"), Each(6));
+  EXPECT_THAT(Series(metrics, "sampling/dropped_zero_std"), Contains(Gt(0)));
+  EXPECT_THAT(Series(metrics, "staleness/max"), Each(Le(1)));
+}
+
+// No response can be right: nothing has spread, and the run goes on and says
+// so instead of failing.
+TEST_F(AlgorithmsTest, DynamicSamplingSaysWhenItFindsTooFew) {
+  TinyConfig config = Config(
+      "few", ColdStart(20) + Grpo(2, "dynamic_sampling { max_rounds: 2 }"));
+  std::vector<std::string> arguments = Arguments(config);
+  arguments.insert(arguments.end(), {"--set", "prompt.max_response_tokens=3"});
+  const PonderResult result = RunPonder(arguments);
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_THAT(result.err, HasSubstr("only 0 of 6 prompts are left"));
+  const std::vector<Json> metrics = ReadMetrics(RunFolder("few"), "grpo");
+  EXPECT_THAT(Series(metrics, "sampling/dropped_zero_std"),
+              ElementsAre(12, 12));
+  EXPECT_THAT(Series(metrics, "sampling/groups"), ElementsAre(0, 0));
+}
+
+TEST_F(AlgorithmsTest, StragglersAreCancelled) {
+  const std::vector<Json> metrics = MetricsOf("extra", 4, "extra_prompts: 3");
+  EXPECT_THAT(Series(metrics, "sampling/groups"), Each(6));
+  EXPECT_THAT(Series(metrics, "sampling/cancelled"), Each(3));
+  EXPECT_THAT(Series(metrics, "rollout_corr/max_abs_diff"), Each(0));
+}
+
+TEST_F(AlgorithmsTest, PassRatesFilterWhatIsTrainedOn) {
+  const TinyConfig config = Config("rates", absl::StrCat(ColdStart(), R"(
+stage { name: "samples" sample { prompts: 36 samples_per_prompt: 4 } }
+)"));
+  const std::string run = Run(config);
+  const std::string rates = run + "/samples/pass_rates.jsonl";
+  int within = 0, all = 0;
+  for (const absl::string_view line :
+       absl::StrSplit(Bytes(rates), '\n', absl::SkipEmpty())) {
+    const double rate = Json::parse(line.begin(), line.end())["pass_rate"];
+    within += rate >= 0.2 && rate <= 0.8;
+    ++all;
+  }
+  EXPECT_EQ(all, 36);
+
+  TinyConfig filtered = Config("filtered", ColdStart(5) + Grpo(1));
+  filtered.data_path =
+      absl::StrCat(folder_.File("tiny.jsonl"), "\" pass_rates: \"", rates,
+                   "\" min_pass_rate: 0.2 max_pass_rate: 0.8 verifier: \"math");
+  const PonderResult result = RunPonder(Arguments(filtered));
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_THAT(result.err,
+              HasSubstr(absl::StrCat(within,
+                                     " of 36 rows have a pass rate of "
+                                     "0.2 to 0.8; 0 have none")));
+}
+
+TEST_F(AlgorithmsTest, OverlongPromptsAreRefusedOrDropped) {
+  std::string rows = TinyProblems(12);
+  absl::StrAppend(&rows, R"({"id": "long", "prompt": ")", std::string(30, 'x'),
+                  R"(", "answer": "1", "response": "\\boxed{1}"})", "\n");
+  TinyConfig config = Config("overlong", Grpo(1));
+  config.data_path = folder_.Write("long.jsonl", rows);
+  const PonderResult refused = RunPonder(Arguments(config));
+  EXPECT_GT(refused.exit_code, 0);
+  EXPECT_THAT(refused.err, AllOf(HasSubstr("1 of 13 prompts are longer"),
+                                 HasSubstr("prompt.overlong=drop")));
+  config.name = "dropped";
+  std::vector<std::string> arguments = Arguments(config);
+  arguments.insert(arguments.end(), {"--set", "prompt.overlong=drop"});
+  const PonderResult dropped = RunPonder(arguments);
+  EXPECT_EQ(dropped.exit_code, 0) << dropped.err;
+  EXPECT_THAT(dropped.err, AllOf(HasSubstr("1 of 13 prompts are longer"),
+                                 HasSubstr("they are left out")));
+}
+
+TEST_F(AlgorithmsTest, EvaluationsAreComparedInPairs) {
+  TinyConfig config = Config(
+      "run", "stage { name: \"before\" sft { steps: 3 batch_size: 4 } }\n" +
+                 ColdStart(60) + "stage { name: \"after\" eval {} }\n");
+  config.more = EvalData();
+  config.eval_samples = 4;
+  const std::string run = Run(config);
+  const Json summary = ReadJson(run + "/summary.json");
+  const Json& accuracy = summary["stages"][2]["accuracy"]["tiny"];
+  for (const char* name : {"greedy", "greedy_flexible", "avg@4", "maj@4",
+                           "avg@4_flexible", "pass@2", "pass@4"}) {
+    const double value = accuracy[name];
+    EXPECT_THAT(accuracy["interval"][name][0].get<double>(), Le(value)) << name;
+    EXPECT_THAT(accuracy["interval"][name][1].get<double>(), Ge(value)) << name;
+  }
+  const PonderResult compared = RunPonder(
+      {"eval", "--compare", run + "/eval/before.jsonl", run, "--json"});
+  ASSERT_EQ(compared.exit_code, 0) << compared.err;
+  const Json differences = Json::parse(compared.out);
+  ASSERT_THAT(differences, SizeIs(2));
+  EXPECT_EQ(differences[1]["figure"], "avg");
+  EXPECT_EQ(differences[1]["problems"], 36);
+  EXPECT_DOUBLE_EQ(differences[1]["b"]["value"].get<double>(),
+                   accuracy["avg@4"].get<double>());
+  EXPECT_GT(differences[1]["difference"]["value"].get<double>(), 0.1);
+  EXPECT_LT(differences[1]["p_value"].get<double>(), 0.01);
+
+  // The same figures for the exported folder, without a configuration.
+  const PonderResult alone =
+      RunPonder({"eval",
+                 "--policy",
+                 run + "/export",
+                 "--data",
+                 folder_.File("tiny.jsonl"),
+                 "--set",
+                 absl::StrCat("runs_dir=", folder_.File("runs")),
+                 "--set",
+                 "name=alone",
+                 "--set",
+                 "seed=7",
+                 "--set",
+                 "eval.samples=4",
+                 "--set",
+                 "prompt.template={prompt}\n",
+                 "--set",
+                 "prompt.max_prompt_tokens=24",
+                 "--set",
+                 "prompt.max_response_tokens=14",
+                 "--set",
+                 "rollout.slots=32"});
+  ASSERT_EQ(alone.exit_code, 0) << alone.err;
+  EXPECT_THAT(alone.err, HasSubstr("maj@4"));
+  const Json again = ReadJson(RunFolder("alone") + "/summary.json");
+  EXPECT_EQ(again["stages"][0]["accuracy"]["tiny"], accuracy);
+}
+
+}  // namespace
+}  // namespace ponder
