@@ -20,6 +20,18 @@ constexpr std::chrono::minutes kConnectTimeout{1};
 // sampling takes. One that dies is noticed at once by its closed connection.
 constexpr std::chrono::hours kOperationTimeout{24};
 
+// Gloo's exceptions are none of LibTorch's.
+template <typename Operation>
+void Wait(Operation operation) {
+  try {
+    operation()->wait();
+  } catch (const c10::Error&) {
+    throw;
+  } catch (const std::exception& e) {
+    TORCH_CHECK(false, "learner processes have lost each other: ", e.what());
+  }
+}
+
 }  // namespace
 
 struct GlooCollective::Group {
@@ -64,7 +76,7 @@ void GlooCollective::Sum(at::Tensor tensor) {
   std::vector<at::Tensor> tensors = {std::move(tensor)};
   c10d::AllreduceOptions options;
   options.timeout = kOperationTimeout;
-  group_->gloo->allreduce(tensors, options)->wait();
+  Wait([&] { return group_->gloo->allreduce(tensors, options); });
 }
 
 void GlooCollective::Broadcast(at::Tensor tensor) {
@@ -72,7 +84,7 @@ void GlooCollective::Broadcast(at::Tensor tensor) {
   c10d::BroadcastOptions options;
   options.rootRank = 0;
   options.timeout = kOperationTimeout;
-  group_->gloo->broadcast(tensors, options)->wait();
+  Wait([&] { return group_->gloo->broadcast(tensors, options); });
 }
 
 }  // namespace ponder

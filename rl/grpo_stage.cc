@@ -9,7 +9,6 @@
 #include <memory>
 #include <optional>
 
-#include "ATen/ops/tensor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
@@ -18,13 +17,13 @@
 #include "base/status_macros.h"
 #include "base/stop_signal.h"
 #include "monitor/health.h"
-#include "rl/critic.h"
 #include "rl/data/pass_rates.h"
 #include "rl/expert_metrics.h"
 #include "rl/gold_check.h"
 #include "rl/group_feeder.h"
 #include "rl/grpo_metrics.h"
 #include "rl/stages.h"
+#include "rl/step_learner.h"
 #include "rl/train_group.h"
 
 namespace ponder {
@@ -32,8 +31,6 @@ namespace {
 
 // Groups whose samples are written to samples/STAGE.jsonl in each step.
 constexpr size_t kGroupsToShow = 2;
-// Of the reference's weights among the trainer's tensors.
-constexpr char kReferencePrefix[] = "reference.";
 // Where all workers run on this machine's CPU, sampler and learner must agree
 // exactly; elsewhere by this much, and so with latent attention, whose products
 // are taken in another order by the one than by the other. In bfloat16 that may
@@ -78,14 +75,7 @@ class GrpoRunner {
       run_.progress->Print(absl::StrCat("first prompt, ", first.ids.size(),
                                         " tokens:\n", first.text));
     }
-    PONDER_ASSIGN_OR_RETURN(learner_, run_.CreateLearner(stage_.optimizer()));
-    if (stage_.kl_coef() != 0) {
-      PONDER_RETURN_IF_ERROR(FreezeReference());
-    }
-    PONDER_RETURN_IF_ERROR(PrepareCritic());
-    if (run_.state.stage_step > 0) {
-      PONDER_RETURN_IF_ERROR(RestoreState());
-    }
+    PONDER_ASSIGN_OR_RETURN(learner_, StepLearner::Create(run_, stage_));
     if (stage_.curriculum().floor() < 1) PrepareCurriculum();
     PONDER_RETURN_IF_ERROR(DropLaterLines(SamplesPath(), run_.state.step));
     version_ = run_.PublishWeights(learner_->weights());
@@ -111,61 +101,10 @@ class GrpoRunner {
     return run_.metrics->Log(run_.state.step, metrics);
   }
 
-  // The stage's first policy, also where the stage is resumed; with
-  // reference_every the checkpoint has the one that came last.
-  absl::Status FreezeReference() {
-    if (run_.state.stage_step == 0 || run_.stage_start_folder.empty()) {
-      learner_->FreezeReference(learner_->weights());
-      return absl::OkStatus();
-    }
-    PONDER_ASSIGN_OR_RETURN(
-        const Checkpoint start,
-        LoadCheckpoint(run_.stage_start_folder, run_.dtype()));
-    learner_->FreezeReference(start.weights);
-    return absl::OkStatus();
-  }
-
-  absl::Status PrepareCritic() {
-    if (stage_.advantage() != GrpoStage::GAE) return absl::OkStatus();
-    Critic::Options options;
-    options.learner = run_.config.learner();
-    options.critic = stage_.critic();
-    options.dtype = run_.dtype();
-    options.max_tokens = run_.max_tokens();
-    PONDER_ASSIGN_OR_RETURN(
-        critic_, Critic::Create(run_.model, learner_->weights(), options));
-    return absl::OkStatus();
-  }
-
-  absl::Status RestoreState() {
-    PONDER_ASSIGN_OR_RETURN(const TensorMap state, run_.LoadTrainerTensors());
-    PONDER_RETURN_IF_ERROR(
-        learner_->optimizer().SetState(state, run_.state.optimizer_step));
-    TensorMap reference;
-    for (const auto& [name, tensor] : state) {
-      if (name.starts_with(kReferencePrefix)) {
-        reference[name.substr(sizeof(kReferencePrefix) - 1)] = tensor;
-      }
-    }
-    if (!reference.empty()) learner_->FreezeReference(reference);
-    if (critic_ == nullptr) return absl::OkStatus();
-    return critic_->SetState(state, run_.state.critic_step);
-  }
-
   // Writes a checkpoint with all that the stage needs to go on.
   absl::StatusOr<std::string> Save() {
-    TensorMap more;
-    if (critic_ != nullptr) {
-      more = critic_->State();
-      run_.state.critic_step = critic_->step();
-    }
-    if (stage_.reference_every() > 0 && stage_.kl_coef() != 0) {
-      for (const auto& [name, weight] : learner_->reference_weights()) {
-        more[kReferencePrefix + name] = weight.to(at::kFloat);
-      }
-    }
     if (curriculum_ != nullptr) run_.state.curriculum = curriculum_->ToJson();
-    return run_.SaveCheckpoint(learner_.get(), more);
+    return learner_->Save();
   }
 
   void PrepareCurriculum() {
@@ -251,102 +190,88 @@ class GrpoRunner {
     return options;
   }
 
+  // A step from its samples to its metrics.
+  struct StepRecord {
+    StepGroups step;
+    BatchStats batch;
+    StepLearner::Result learnt;
+    double sample_seconds = 0;
+    double learn_seconds = 0;
+    double publish_seconds = 0;
+    double seconds = 0;  // All in all.
+    double core_seconds = 0;
+  };
+
   absl::Status Step() {
     const absl::Time start = absl::Now();
     const double core_start = CoreSecondsOfProcessTree();
-    PONDER_ASSIGN_OR_RETURN(const StepGroups step, feeder_->Next(version_));
-    if (step.too_few) {
-      run_.progress->Print(absl::StrFormat(
-          "warning: step %d: after %d groups without spread only %d of %d "
-          "prompts are left to learn from; it trains on these. Other data, or "
-          "more dynamic_sampling.max_rounds, would fill the step",
-          run_.state.stage_step + 1, step.without_spread, step.groups.size(),
-          stage_.prompts_per_step()));
-    }
-    const double sample_seconds = absl::ToDoubleSeconds(absl::Now() - start);
+    StepRecord record;
+    PONDER_ASSIGN_OR_RETURN(record.step, feeder_->Next(version_));
+    WarnOfTooFew(record.step);
+    record.sample_seconds = absl::ToDoubleSeconds(absl::Now() - start);
 
-    BatchStats stats;
     std::vector<TrainGroup> groups;
-    for (const FinishedGroup& group : step.groups) {
-      stats.Add(group, version_);
+    for (const FinishedGroup& group : record.step.groups) {
+      record.batch.Add(group, version_);
       if (stage_.dynamic_sampling().max_rounds() == 0) Observe(group);
       groups.push_back(ToTrainGroup(group, stage_.mask_truncated()));
     }
-    if (run_.state.stage_step == 0) {
-      PONDER_RETURN_IF_ERROR(Gate(groups));
-    }
+    if (run_.state.stage_step == 0) PONDER_RETURN_IF_ERROR(Gate(groups));
 
     const absl::Time learn_start = absl::Now();
-    if (stage_.reference_every() > 0 && run_.state.stage_step > 0 &&
-        run_.state.stage_step % stage_.reference_every() == 0) {
-      learner_->FreezeReference(learner_->weights());
-    }
-    MismatchMeter mismatch_meter;
-    PassOver(&groups, &mismatch_meter);
-    AssignAdvantages(stage_, &groups);
-    LearningStats learning;
-    for (const TrainGroup& group : groups) learning.Add(group);
-    CriticStats critic;
-    UpdateStats update = Update(groups, &critic, &mismatch_meter);
-    const LogprobMismatch mismatch = mismatch_meter.Result();
-    const double learn_seconds =
-        absl::ToDoubleSeconds(absl::Now() - learn_start);
+    record.learnt = learner_->Learn(std::move(groups));
     const absl::Time publish_start = absl::Now();
     version_ = run_.PublishWeights(learner_->weights());
-    const double publish_seconds =
-        absl::ToDoubleSeconds(absl::Now() - publish_start);
+    const absl::Time end = absl::Now();
+    record.learn_seconds = absl::ToDoubleSeconds(publish_start - learn_start);
+    record.publish_seconds = absl::ToDoubleSeconds(end - publish_start);
+    record.seconds = absl::ToDoubleSeconds(end - start);
+    record.core_seconds = CoreSecondsOfProcessTree() - core_start;
 
     ++run_.state.stage_step;
     ++run_.state.step;
     run_.state.drawn = feeder_->cursor();
-    run_.state.stage_tokens += stats.tokens + update.tokens + critic.tokens;
-    run_.state.stage_samples += static_cast<int64_t>(stats.samples);
-    const double seconds = absl::ToDoubleSeconds(absl::Now() - start);
-    run_.state.stage_seconds += seconds;
+    run_.state.stage_tokens += TokensOf(record);
+    run_.state.stage_samples += static_cast<int64_t>(record.batch.samples);
+    run_.state.stage_seconds += record.seconds;
+    return Report(record);
+  }
 
+  static int64_t TokensOf(const StepRecord& record) {
+    return record.batch.tokens + record.learnt.update.tokens +
+           record.learnt.critic.tokens;
+  }
+
+  void WarnOfTooFew(const StepGroups& step) {
+    if (!step.too_few) return;
+    run_.progress->Print(absl::StrFormat(
+        "warning: step %d: after %d groups without spread only %d of %d "
+        "prompts are left to learn from; it trains on these. Other data, or "
+        "more dynamic_sampling.max_rounds, would fill the step",
+        run_.state.stage_step + 1, step.without_spread, step.groups.size(),
+        stage_.prompts_per_step()));
+  }
+
+  // Metrics, samples, health, the progress bar.
+  absl::Status Report(const StepRecord& record) {
     Metrics metrics;
-    LogBatch(stats, &metrics);
-    LogLearning(learning, &metrics);
-    LogFeeding(step, &metrics);
-    LogUpdate(update, critic, mismatch.tokens > 0, &metrics);
-    LogMismatch(mismatch, &metrics);
-    metrics.push_back({"timing_s/sample", sample_seconds});
-    metrics.push_back({"timing_s/update_actor", learn_seconds});
-    metrics.push_back({"timing_s/update_weights", publish_seconds});
-    metrics.push_back({"timing_s/step", seconds});
-    metrics.push_back({"sync/version", static_cast<double>(version_)});
-    metrics.push_back({"sync/seconds", publish_seconds});
-    metrics.push_back({"sync/bytes", static_cast<double>(
-                                         run_.model.NumParameters() *
-                                         static_cast<int64_t>(
-                                             c10::elementSize(run_.dtype())))});
-    metrics.push_back({"perf/cpu_memory_used_gb",
-                       static_cast<double>(PeakRssBytes(getpid())) / 1e9});
-    metrics.push_back({"perf/time_per_step", seconds});
-    metrics.push_back(
-        {"perf/rollout_idle_frac", 1 - run_.fleet->BusyShare(seconds)});
-    metrics.push_back({"perf/learner_idle_frac", sample_seconds / seconds});
-    const double all_tokens = static_cast<double>(stats.tokens + update.tokens);
-    metrics.push_back({"perf/total_num_tokens", all_tokens});
-    metrics.push_back({"perf/throughput", all_tokens / seconds});
-    const Cost total = run_.cost.Total();
-    metrics.push_back(
-        {"cost/core_seconds", CoreSecondsOfProcessTree() - core_start});
-    metrics.push_back({"cost/total_core_seconds", total.core_seconds});
-    metrics.push_back({"cost/money", total.money});
-    metrics.push_back(
-        {"training/global_step", static_cast<double>(run_.state.step)});
-
-    const HealthReport report = CheckHealth(stats, learning, update, mismatch);
+    LogBatch(record.batch, &metrics);
+    LogLearning(record.learnt.learning, &metrics);
+    LogFeeding(record.step, &metrics);
+    LogUpdate(record.learnt, &metrics);
+    LogMismatch(record.learnt.mismatch, &metrics);
+    LogTimes(record, &metrics);
+    const HealthReport report = CheckHealth(record);
     metrics.insert(metrics.end(), report.metrics.begin(), report.metrics.end());
     PONDER_RETURN_IF_ERROR(run_.metrics->Log(run_.state.step, metrics));
     PONDER_RETURN_IF_ERROR(run_.metrics->LogHistogram(
-        run_.state.step, "response_length", stats.lengths));
-    PONDER_RETURN_IF_ERROR(WriteSamples(step.groups));
+        run_.state.step, "response_length", record.batch.lengths));
+    PONDER_RETURN_IF_ERROR(WriteSamples(record.step.groups));
     run_.progress->Update(
         run_.state.stage_step,
-        absl::StrFormat("reward %.3f  length %.1f  %s", stats.score.mean(),
-                        stats.response_length.mean(), report.line));
+        absl::StrFormat("reward %.3f  length %.1f  %s",
+                        record.batch.score.mean(),
+                        record.batch.response_length.mean(), report.line));
     if (report.verdict == HealthReport::kWarn) {
       run_.progress->Print(absl::StrCat("warning: ", report.advice));
     }
@@ -359,13 +284,40 @@ class GrpoRunner {
     return absl::OkStatus();
   }
 
+  void LogTimes(const StepRecord& record, Metrics* metrics) {
+    const double seconds = record.seconds;
+    const double tokens = static_cast<double>(TokensOf(record));
+    const int64_t sync_bytes =
+        run_.model.NumParameters() *
+        static_cast<int64_t>(c10::elementSize(run_.dtype()));
+    const Cost total = run_.cost.Total();
+    for (const auto& [name, value] :
+         {std::pair<const char*, double>{"timing_s/sample",
+                                         record.sample_seconds},
+          {"timing_s/update_actor", record.learn_seconds},
+          {"timing_s/update_weights", record.publish_seconds},
+          {"timing_s/step", seconds},
+          {"sync/version", static_cast<double>(version_)},
+          {"sync/seconds", record.publish_seconds},
+          {"sync/bytes", static_cast<double>(sync_bytes)},
+          {"perf/cpu_memory_used_gb",
+           static_cast<double>(PeakRssBytes(getpid())) / 1e9},
+          {"perf/time_per_step", seconds},
+          {"perf/rollout_idle_frac", 1 - run_.fleet->BusyShare(seconds)},
+          {"perf/learner_idle_frac", record.sample_seconds / seconds},
+          {"perf/total_num_tokens", tokens},
+          {"perf/throughput", tokens / seconds},
+          {"cost/core_seconds", record.core_seconds},
+          {"cost/total_core_seconds", total.core_seconds},
+          {"cost/money", total.money},
+          {"training/global_step", static_cast<double>(run_.state.step)}}) {
+      metrics->emplace_back(name, value);
+    }
+  }
+
   // Step 0 of every stage: the sampler's numbers are the learner's.
   absl::Status Gate(const std::vector<TrainGroup>& groups) {
-    const std::vector<TrainSequence> all =
-        SequencesOf(groups, 0, groups.size());
-    MismatchMeter meter;
-    AddMismatch(all, learner_->Logprobs(all, stage_.temperature()), &meter);
-    const LogprobMismatch mismatch = meter.Result();
+    const LogprobMismatch mismatch = learner_->CompareWithSampler(groups);
     // Where both sides take their sums in the same order.
     const bool exact = !run_.model.has_mla() && run_.device.is_cpu();
     const bool by_mean = !exact && run_.dtype() != at::kFloat;
@@ -385,129 +337,8 @@ class GrpoRunner {
         by_mean ? "a mean of" : "up to", found, limit));
   }
 
-  static std::vector<TrainSequence> SequencesOf(
-      const std::vector<TrainGroup>& groups, size_t begin, size_t end) {
-    std::vector<TrainSequence> all;
-    for (size_t g = begin; g < end; ++g) {
-      all.insert(all.end(), groups[g].sequences.begin(),
-                 groups[g].sequences.end());
-    }
-    return all;
-  }
-
-  // `logprobs` of the policy; sequences without any are left out.
-  static void AddMismatch(const std::vector<TrainSequence>& batch,
-                          const std::vector<std::vector<float>>& logprobs,
-                          MismatchMeter* meter) {
-    for (size_t i = 0; i < batch.size(); ++i) {
-      if (logprobs[i].empty()) continue;
-      meter->Add(at::tensor(logprobs[i]),
-                 at::tensor(batch[i].behavior_logprobs));
-    }
-  }
-
-  // Passes over the step's samples before the first update: of the reference,
-  // of the critic, and of the policy as it is.
-  void PassOver(std::vector<TrainGroup>* groups, MismatchMeter* meter) {
-    const std::vector<TrainSequence> all =
-        SequencesOf(*groups, 0, groups->size());
-    std::vector<std::vector<float>> reference, old, values;
-    if (stage_.kl_coef() != 0) {
-      reference = learner_->ReferenceLogprobs(all, stage_.temperature());
-    }
-    if (critic_ != nullptr) values = critic_->Values(all);
-    const ImportanceOptions importance = ImportanceOptionsOf(stage_);
-    if (IsDecoupled(stage_)) {
-      old = learner_->Logprobs(all, stage_.temperature());
-      AddMismatch(all, old, meter);
-    }
-    size_t i = 0;
-    for (TrainGroup& group : *groups) {
-      for (TrainSequence& sequence : group.sequences) {
-        if (!reference.empty()) sequence.reference_logprobs = reference[i];
-        if (!values.empty()) sequence.values = values[i];
-        if (!old.empty()) {
-          sequence.old_logprobs = old[i];
-          AssignImportance(importance, &sequence);
-        }
-        ++i;
-      }
-    }
-  }
-
-  // All optimizer updates of a step. Prompts are spread over them in order.
-  // Where no pass of its own has measured the mismatch, the first update does.
-  UpdateStats Update(const std::vector<TrainGroup>& groups, CriticStats* critic,
-                     MismatchMeter* meter) {
-    const size_t num_updates = static_cast<size_t>(stage_.updates_per_step());
-    const bool only_critic =
-        critic_ != nullptr &&
-        run_.state.stage_step < stage_.critic().warmup_steps();
-    UpdateStats total;
-    for (size_t u = 0; u < num_updates; ++u) {
-      const std::vector<TrainSequence> batch =
-          SequencesOf(groups, groups.size() * u / num_updates,
-                      groups.size() * (u + 1) / num_updates);
-      const LossScale scale = LossScaleOf(
-          stage_, run_.config.prompt().max_response_tokens(), batch);
-      if (scale.tokens == 0) continue;
-      const double share = 1.0 / static_cast<double>(num_updates);
-      if (critic_ != nullptr) {
-        AddShare(critic_->Update(batch, scale,
-                                 RateOf(stage_.critic().optimizer(), u)),
-                 share, critic);
-      }
-      if (only_critic) continue;
-      const UpdateStats stats = learner_->PolicyUpdate(
-          batch, scale, stage_.temperature(), PolicyLossOptionsOf(stage_),
-          RateOf(stage_.optimizer(), u));
-      if (u == 0 && !IsDecoupled(stage_)) {
-        AddMismatch(batch, stats.logprobs, meter);
-      }
-      AddShare(stats, share, &total);
-    }
-    return total;
-  }
-
-  // The learning rate of a step's update `u`.
-  double RateOf(const OptimizerConfig& optimizer, size_t u) const {
-    return LearningRate(optimizer,
-                        run_.state.stage_step * stage_.updates_per_step() +
-                            static_cast<int64_t>(u) + 1,
-                        stage_.steps() * stage_.updates_per_step());
-  }
-
-  static void AddShare(const CriticStats& stats, double share,
-                       CriticStats* total) {
-    total->loss += share * stats.loss;
-    total->clip_fraction += share * stats.clip_fraction;
-    total->grad_norm = std::max(total->grad_norm, stats.grad_norm);
-    total->tokens += stats.tokens;
-  }
-
-  static void AddShare(const UpdateStats& stats, double share,
-                       UpdateStats* total) {
-    total->loss += share * stats.loss;
-    total->entropy += share * stats.entropy;
-    total->clip_fraction += share * stats.clip_fraction;
-    total->dual_clip_fraction += share * stats.dual_clip_fraction;
-    total->approx_kl += share * stats.approx_kl;
-    total->reference_kl += share * stats.reference_kl;
-    total->grad_norm = std::max(total->grad_norm, stats.grad_norm);
-    total->learning_rate = stats.learning_rate;
-    total->applied = total->applied || stats.applied;
-    total->tokens += stats.tokens;
-    total->expert_balance_loss += share * stats.expert_balance_loss;
-    if (stats.expert_tokens.defined()) {
-      total->expert_tokens = total->expert_tokens.defined()
-                                 ? total->expert_tokens + stats.expert_tokens
-                                 : stats.expert_tokens;
-    }
-  }
-
-  // `measured`: there was a gradient, so that entropy says something.
-  void LogUpdate(const UpdateStats& u, const CriticStats& c, bool measured,
-                 Metrics* metrics) {
+  void LogUpdate(const StepLearner::Result& learnt, Metrics* metrics) {
+    const UpdateStats& u = learnt.update;
     metrics->push_back({"actor/pg_loss", u.loss});
     metrics->push_back({"actor/pg_clipfrac", u.clip_fraction});
     metrics->push_back({"actor/pg_clipfrac_lower", u.dual_clip_fraction});
@@ -515,30 +346,33 @@ class GrpoRunner {
     metrics->push_back({"actor/grad_norm", u.grad_norm});
     metrics->push_back({"actor/lr", u.learning_rate});
     AddExpertMetrics(u, run_.config.learner(), metrics);
-    if (measured) metrics->push_back({"actor/entropy", u.entropy});
+    // Without a gradient entropy was not measured.
+    if (u.applied) metrics->push_back({"actor/entropy", u.entropy});
     if (stage_.kl_coef() != 0) {
-      if (!stage_.kl_in_reward()) {
-        metrics->push_back({"actor/kl_loss", u.reference_kl});
-      }
+      metrics->emplace_back(
+          stage_.kl_in_reward() ? "actor/reward_kl_penalty" : "actor/kl_loss",
+          stage_.kl_in_reward() ? learnt.reward_kl : u.reference_kl);
       metrics->push_back({"actor/kl_coef", stage_.kl_coef()});
     }
-    if (critic_ == nullptr) return;
-    metrics->push_back({"critic/vf_loss", c.loss});
-    metrics->push_back({"critic/vf_clipfrac", c.clip_fraction});
-    metrics->push_back({"critic/grad_norm", c.grad_norm});
+    if (stage_.advantage() != GrpoStage::GAE) return;
+    metrics->push_back({"critic/vf_loss", learnt.critic.loss});
+    metrics->push_back({"critic/vf_clipfrac", learnt.critic.clip_fraction});
+    metrics->push_back({"critic/grad_norm", learnt.critic.grad_norm});
   }
 
-  HealthReport CheckHealth(const BatchStats& s, const LearningStats& l,
-                           const UpdateStats& u, const LogprobMismatch& m) {
+  HealthReport CheckHealth(const StepRecord& record) {
+    const BatchStats& batch = record.batch;
+    const UpdateStats& update = record.learnt.update;
     StepHealth health;
-    health.unscorable_fraction = s.scores.unscorable_fraction();
-    health.clip_ratio = s.truncated_fraction();
+    health.unscorable_fraction = batch.scores.unscorable_fraction();
+    health.clip_ratio = batch.truncated_fraction();
     // Without a gradient nothing was measured: not a sign of collapse.
-    health.entropy = u.applied ? u.entropy : 1.0;
+    health.entropy = update.applied ? update.entropy : 1.0;
     // Samples of an older policy differ because the policy moved.
-    health.logprob_diff_mean = s.staleness.max > 0 ? 0 : m.mean_abs;
-    health.zero_signal_fraction = l.zero_spread_fraction();
-    health.grad_norm = u.grad_norm;
+    health.logprob_diff_mean =
+        batch.staleness.max > 0 ? 0 : record.learnt.mismatch.mean_abs;
+    health.zero_signal_fraction = record.learnt.learning.zero_spread_fraction();
+    health.grad_norm = update.grad_norm;
     return health_.Check(run_.state.stage_step, health);
   }
 
@@ -624,8 +458,7 @@ class GrpoRunner {
   const std::string name_;
   HealthRules health_;
   StageData data_;
-  std::unique_ptr<Learner> learner_;
-  std::unique_ptr<Critic> critic_;         // Null without GAE.
+  std::unique_ptr<StepLearner> learner_;
   std::unique_ptr<PassRates> curriculum_;  // Null without one.
   int64_t version_ = 0;  // Of the policy that was published last.
   // Tells the groups of a resumed run from those before.

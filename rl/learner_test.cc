@@ -205,6 +205,50 @@ TEST(LearnerTest, GradientsDoNotDependOnTheCut) {
   }
 }
 
+TEST(LearnerTest, NoObjectiveAndNoAggregationDependsOnTheCut) {
+  const std::vector<TrainSequence> batch = OffPolicyBatch();
+  for (const Objective objective :
+       {Objective::kClipped, Objective::kGspo, Objective::kCispo}) {
+    for (const Aggregation aggregation :
+         {Aggregation::kTokenMean, Aggregation::kSeqMeanTokenMean,
+          Aggregation::kSeqMeanTokenSum, Aggregation::kSeqMeanTokenSumNorm}) {
+      const PolicyLossOptions options = {
+          .objective = objective, .clip_low = 0.05, .entropy_coef = 0.01};
+      LossScale scale = TokenMean(CountTargets(batch));
+      scale.aggregation = aggregation;
+      scale.sequences = static_cast<int64_t>(batch.size());
+      scale.norm_tokens = 64;
+      const auto grads = [&](size_t cuts) {
+        const auto learner = MakeLearner(MicroBatches(BudgetFor(batch, cuts)));
+        EXPECT_TRUE(
+            learner->PolicyUpdate(batch, scale, 0.9, options, 1e-3).applied);
+        return GradsOf(*learner);
+      };
+      const TensorMap whole = grads(1);
+      for (const size_t cuts : {2, 3}) {
+        EXPECT_LT(Difference(whole, grads(cuts)), 1e-5)
+            << static_cast<int>(objective) << " "
+            << static_cast<int>(aggregation) << " " << cuts;
+      }
+    }
+  }
+}
+
+TEST(LearnerTest, AnEntropyBonusRaisesTheEntropy) {
+  const auto learner = MakeLearner();
+  std::vector<TrainSequence> batch = OffPolicyBatch();
+  for (TrainSequence& sequence : batch) SetAdvantage(0, &sequence);
+  const LossScale scale = TokenMean(CountTargets(batch));
+  const PolicyLossOptions options = {.entropy_coef = 1};
+  const double first =
+      learner->PolicyUpdate(batch, scale, 1, options, 1e-2).entropy;
+  double last = first;
+  for (int i = 0; i < 5; ++i) {
+    last = learner->PolicyUpdate(batch, scale, 1, options, 1e-2).entropy;
+  }
+  EXPECT_GT(last, first + 0.1);
+}
+
 TEST(LearnerTest, SupervisedGradientsDoNotDependOnTheCut) {
   const std::vector<TrainSequence> batch = MakeBatch();
   const auto grads = [&](size_t cuts) {

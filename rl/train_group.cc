@@ -204,6 +204,18 @@ void AssignAdvantages(const GrpoStage& stage, std::vector<TrainGroup>* groups) {
   }
 }
 
+double MeanKl(const GrpoStage& stage, const std::vector<TrainGroup>& groups) {
+  double sum = 0, count = 0;
+  for (const TrainGroup& group : groups) {
+    for (const TrainSequence& sequence : group.sequences) {
+      if (sequence.targets.empty()) continue;
+      sum += KlPenalty(stage, sequence).sum().item<double>();
+      count += static_cast<double>(sequence.targets.size());
+    }
+  }
+  return count == 0 ? 0 : sum / (stage.kl_coef() * count);
+}
+
 bool IsDecoupled(const GrpoStage& stage) {
   return stage.has_decoupled() ? stage.decoupled() : stage.max_staleness() > 0;
 }

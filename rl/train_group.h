@@ -46,6 +46,10 @@ void AssignImportance(const ImportanceOptions& options,
 // is r beside that. A group-relative advantage is of the sum over the tokens.
 void AssignAdvantages(const GrpoStage& stage, std::vector<TrainGroup>* groups);
 
+// The mean over all tokens of the estimate of KL to the reference, for people;
+// 0 without tokens.
+double MeanKl(const GrpoStage& stage, const std::vector<TrainGroup>& groups);
+
 // Whether the ratio is against the policy at the start of the step.
 bool IsDecoupled(const GrpoStage& stage);
 ImportanceOptions ImportanceOptionsOf(const GrpoStage& stage);

@@ -15,6 +15,7 @@
 namespace ponder {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::Each;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -124,6 +125,30 @@ TEST_F(KilledTest, WorkerThatDiesAgainAndAgain) {
 }
 
 // The trainer's children end with it, whatever ends it.
+// An update needs all of its learners: the run ends with a sentence, and what
+// it has saved is whole. It goes on from there.
+TEST_F(KilledTest, LearnerProcess) {
+  TinyConfig config = Config("learner", ColdStart(20) + Grpo(400));
+  config.more = "checkpoint { every_steps: 2 }\n";
+  std::vector<std::string> arguments = Arguments(config);
+  arguments.insert(arguments.end(), {"--set", "learner.processes=2"});
+  PonderProcess process(arguments);
+  const std::string run = RunFolder("learner");
+  Kill(process, "learner", 3, "learner --port");
+  EXPECT_EQ(process.Wait(), 1);
+  EXPECT_THAT(process.StandardError(),
+              AllOf(HasSubstr("stage grpo failed"),
+                    HasSubstr("one of its learner processes may be gone")));
+  EXPECT_THAT(process.Leftovers(), IsEmpty());
+
+  const size_t steps = StepsDone(run, "grpo");
+  PonderProcess again({"train", "--resume", run});
+  EXPECT_TRUE(WaitUntil([&] { return StepsDone(run, "grpo") > steps + 1; }))
+      << again.StandardError();
+  again.Signal(SIGINT);
+  EXPECT_NE(again.Wait(), -1);
+}
+
 TEST_F(KilledTest, SecondSignalEndsAtOnce) {
   PonderProcess process(Arguments(Wanted("run")));
   ASSERT_TRUE(WaitUntil([&] {
