@@ -58,7 +58,8 @@ absl::Status RunProgram(const SandboxFlags& flags) {
   PONDER_ASSIGN_OR_RETURN(const auto pool, SandboxPool::Create(1));
   PONDER_ASSIGN_OR_RETURN(
       const RunReport report,
-      pool->Run(program, standard_input, RunLimitsFromConfig(flags.limits)));
+      pool->Run({program}, standard_input, RunLimitsFromConfig(flags.limits),
+                /*cancel=*/nullptr));
   const std::string verdict(report.verdict == RunVerdict::kAccepted
                                 ? "OK"
                                 : VerdictName(report.verdict));
@@ -109,7 +110,8 @@ absl::Status JudgeProgram(const SandboxFlags& flags) {
   PONDER_ASSIGN_OR_RETURN(const auto pool, SandboxPool::Create(1));
   PONDER_ASSIGN_OR_RETURN(
       const JudgeReport report,
-      pool->Judge(program, *suite, RunLimitsFromConfig(flags.limits)));
+      pool->Judge({program}, *suite, RunLimitsFromConfig(flags.limits), {},
+                  /*cancel=*/nullptr));
 
   Json json;
   json["verdict"] = std::string(VerdictName(report.verdict));

@@ -1,35 +1,50 @@
 """Runs one program for the sandbox library, from inside the sandbox.
 
+A Python cell's agent is a Python that has read this file and imported what
+programs often use. Each run is a fork of it, with namespaces, file systems and
+a process 1 of its own and without any rights; see zygote.cc. Where that is not
+possible, a Python is started for each run.
+
 Everything here shares the sandbox with the program and is at its mercy. It is
 given inputs one at a time and sends back values and exit statuses; expected
 values, test code of the program's checker and verdicts never come here, so
-there is nothing to steal and nothing to forge. Built-in modules only: each
-import costs every run.
+there is nothing to steal and nothing to forge.
 
 A message is 4 bytes of length, little-endian, one byte of kind and a body.
 Requests: S set up (mode, source), I run with standard input, C call (name,
-args, kwargs), T run test code (function, code). Answers: H hello, L loaded,
-E error (type, text), V value, U value that cannot be sent (type), P test
-passed, X process ended (wait status, CPU microseconds, largest resident KiB).
+args, kwargs), M make a process that serves calls until Q, T run test code
+(function, code). Answers: H hello, L loaded, E error (type, text), V value, U
+value that cannot be sent (type), P test passed, X process ended (wait status,
+CPU microseconds, largest resident KiB).
 """
 
 import builtins
+import gc
 import marshal
 import posix
 import sys
 
 dumps, loads = marshal.dumps, marshal.loads
 posix_read, posix_write = posix.read, posix.write
-CONTROL, RESULT = 3, 4
-PATH = "/work/solution.py"
+CHANNEL = 3
+PRELOADED = """
+abc array ast bisect builtins calendar cmath codecs collections
+collections.abc contextlib copy dataclasses datetime decimal enum errno
+fractions functools hashlib heapq inspect io itertools json keyword linecache
+locale math numbers operator os queue random re select signal statistics string
+struct tempfile textwrap threading time token tokenize traceback types typing
+unicodedata warnings weakref
+""".split()
 
 
 def read_exactly(size):
     parts = []
     while size > 0:
-        part = posix_read(CONTROL, min(size, 1 << 20))
+        part = posix_read(CHANNEL, min(size, 1 << 20))
         if not part:
             posix._exit(0)  # The supervisor is gone or has seen enough.
+        if len(part) == size and not parts:
+            return part
         parts.append(part)
         size -= len(part)
     return b"".join(parts)
@@ -41,9 +56,10 @@ def receive():
 
 
 def send(kind, body=b""):
-    message = memoryview(len(body).to_bytes(4, "little") + kind + body)
-    while message:
-        message = message[posix_write(RESULT, message):]
+    message = len(body).to_bytes(4, "little") + kind + body
+    done = posix_write(CHANNEL, message)
+    while done < len(message):
+        done += posix_write(CHANNEL, memoryview(message)[done:])
 
 
 def send_error(error):
@@ -80,11 +96,19 @@ def exit_with(status):
     posix._exit(status)
 
 
+def path_of_source():
+    return posix.getcwd() + "/solution.py"
+
+
 def new_module(name):
     module = type(sys)(name)
-    module.__dict__.update(__builtins__=builtins, __file__=PATH)
+    module.__dict__.update(__builtins__=builtins, __file__=path_of_source())
     sys.modules[name] = module
     return module
+
+
+def compile_program(source):
+    return compile(source, path_of_source(), "exec", dont_inherit=True)
 
 
 def exit_status(code):
@@ -122,21 +146,31 @@ def wait_for(pid):
     send(b"X", dumps((status, cpu, usage.ru_maxrss), 2))
 
 
+def input_file(body):
+    """An open file with a test's input, which has no name."""
+    try:
+        file = posix.memfd_create("stdin")
+    except OSError:  # Where no cgroup would count it.
+        file = posix.open(".stdin", posix.O_RDWR | posix.O_CREAT, 0o600)
+        posix.unlink(".stdin")
+    rest = memoryview(body)
+    while rest:
+        rest = rest[posix_write(file, rest):]
+    posix.lseek(file, 0, 0)
+    return file
+
+
 def serve_inputs(source):
-    code = compile(source, PATH, "exec", dont_inherit=True)
+    code = compile_program(source)
     send(b"L")
     while True:
         _, body = receive()
-        stdin = posix.memfd_create("stdin")
-        rest = memoryview(body)
-        while rest:
-            rest = rest[posix_write(stdin, rest):]
-        posix.lseek(stdin, 0, 0)
+        stdin = input_file(body)
         pid = posix.fork()
         if pid == 0:
             posix.dup2(stdin, 0)
-            posix.closerange(3, 256)
-            del body, rest
+            posix.closerange(CHANNEL, 256)
+            del body
             run_main(code)
         posix.close(stdin)
         wait_for(pid)
@@ -150,7 +184,8 @@ def find_function(program, name):
     raise NameError("the program defines no function " + repr(name))
 
 
-def call(program, body):
+def answer_call(program, body):
+    """False if the function raised."""
     name, args, kwargs = loads(body)
     try:
         value = find_function(program, name)(*args, **kwargs)
@@ -159,27 +194,39 @@ def call(program, body):
     except BaseException as error:
         print_error(error)
         send_error(error)
-        posix._exit(1)
+        return False
     try:
         answer = dumps(value, 2)
     except ValueError:
         send(b"U", type(value).__name__.encode("utf-8", "replace"))
     else:
         send(b"V", answer)
-    posix._exit(0)
+    return True
+
+
+def answer_calls(program):
+    while True:
+        kind, body = receive()
+        if kind != b"C":
+            posix._exit(0)
+        answer_call(program, body)
 
 
 def serve_calls(source):
     program = new_module("solution").__dict__
-    exec(compile(source, PATH, "exec", dont_inherit=True), program)
+    exec(compile_program(source), program)
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
     send(b"L")
     while True:
-        _, body = receive()
+        kind, body = receive()
+        if kind not in b"CM":
+            continue  # For a process that has ended.
         pid = posix.fork()
         if pid == 0:
-            call(program, body)
+            if kind == b"M":
+                answer_calls(program)
+            posix._exit(0 if answer_call(program, body) else 1)
         wait_for(pid)
 
 
@@ -238,26 +285,50 @@ def serve_tests():
         wait_for(pid)
 
 
-def main():
+def serve():
     send(b"H")
     mode, source = loads(receive()[1])
-    sys.argv = ["solution.py"]
-    builtins.exit = builtins.quit = sys.exit  # As `site` would, left out.
-    sys.path[:] = [path for path in sys.path if path.startswith("/usr/lib")]
+    if mode == "test":
+        serve_tests()
     try:
-        file = posix.open(PATH, posix.O_WRONLY | posix.O_CREAT, 0o644)
+        file = posix.open("solution.py", posix.O_WRONLY | posix.O_CREAT, 0o644)
         posix_write(file, source)
         posix.close(file)
         if mode == "stdio":
             serve_inputs(source)
-        elif mode == "call":
-            serve_calls(source)
         else:
-            serve_tests()
+            serve_calls(source)
     except BaseException as error:
         print_error(error)
         send_error(error)
         posix._exit(1)
+
+
+def become_zygote(uid):
+    """Returns in the runner of each run."""
+    import ctypes
+    library = ctypes.PyDLL("/zygote.so")  # Which keeps the interpreter's lock.
+    posix.unlink("/zygote.so")
+    for module in PRELOADED:
+        __import__(module)
+    gc.collect()
+    gc.freeze()
+    library.ponder_zygote_serve(ctypes.c_long(uid))
+    child = posix.fork()
+    if child:
+        library.ponder_zygote_init(child)
+    if library.ponder_zygote_enter() != 0:
+        posix._exit(126)
+
+
+def main():
+    builtins.exit = builtins.quit = sys.exit  # As `site` would, left out.
+    sys.path[:] = [path for path in sys.path if path.startswith("/usr/lib")]
+    uid = sys.argv[1:]
+    sys.argv = ["solution.py"]
+    if uid:
+        become_zygote(int(uid[0]))
+    serve()
 
 
 main()

@@ -190,8 +190,8 @@ VerifierScore ScoreRepetition(const Problem& problem,
 // Runs programs: on threads of its own, one for each slot of the sandbox.
 class CodeScorer final : public Verifier {
  public:
-  CodeScorer(SandboxPool* pool, const CodeVerifier::Options& options)
-      : verifier_(pool, options), num_slots_(pool->num_slots()) {}
+  CodeScorer(Sandbox* sandbox, const CodeVerifier::Options& options)
+      : verifier_(sandbox, options), num_slots_(sandbox->num_slots()) {}
 
   absl::StatusOr<std::vector<VerifierScore>> Score(
       absl::Span<const SampleToScore> samples,
@@ -260,9 +260,9 @@ class NoCodeScorer final : public Verifier {
 
 }  // namespace
 
-VerifierMap BuiltInVerifiers(SandboxPool* pool,
+VerifierMap BuiltInVerifiers(Sandbox* sandbox,
                              const CodeVerifier::Options& options,
-                             std::string why_no_pool) {
+                             std::string why_no_sandbox) {
   VerifierMap verifiers;
   const auto add = [&](const char* name, FunctionVerifier::Function function) {
     verifiers[name] = std::make_unique<FunctionVerifier>(function);
@@ -273,10 +273,11 @@ VerifierMap BuiltInVerifiers(SandboxPool* pool,
   add("language", ScoreLanguage);
   add("length", ScoreLength);
   add("repetition", ScoreRepetition);
-  if (pool != nullptr) {
-    verifiers["code"] = std::make_unique<CodeScorer>(pool, options);
+  if (sandbox != nullptr) {
+    verifiers["code"] = std::make_unique<CodeScorer>(sandbox, options);
   } else {
-    verifiers["code"] = std::make_unique<NoCodeScorer>(std::move(why_no_pool));
+    verifiers["code"] =
+        std::make_unique<NoCodeScorer>(std::move(why_no_sandbox));
   }
   return verifiers;
 }

@@ -99,7 +99,8 @@ absl::StatusOr<CodeResult> CodeVerifier::Verify(absl::string_view program,
   }
   PONDER_ASSIGN_OR_RETURN(
       const JudgeReport report,
-      pool_->Judge(program, tests, options_.limits, JudgeOptions(), cancel));
+      sandbox_->Judge({std::string(program)}, tests, options_.limits,
+                      JudgeOptions(), cancel));
   result.correct = report.verdict == RunVerdict::kAccepted;
   result.timed_out = report.verdict == RunVerdict::kTimeLimit;
   result.reason = Reason(report);

@@ -12,7 +12,7 @@
 #include "reward/verdict_cache.h"
 #include "sandbox/cancel_token.h"
 #include "sandbox/run_limits.h"
-#include "sandbox/sandbox_pool.h"
+#include "sandbox/sandbox.h"
 
 namespace ponder {
 
@@ -37,9 +37,9 @@ class CodeVerifier {
     size_t cache_entries = 1 << 16;  // About 200 bytes each.
   };
 
-  // `pool` is not owned and outlives the verifier.
-  CodeVerifier(SandboxPool* pool, const Options& options)
-      : pool_(pool), options_(options), cache_(options.cache_entries) {}
+  // `sandbox` is not owned and outlives the verifier.
+  CodeVerifier(Sandbox* sandbox, const Options& options)
+      : sandbox_(sandbox), options_(options), cache_(options.cache_entries) {}
 
   // Correct if all tests pass. Blocks; `cancel` may be null. UNAVAILABLE if
   // the sandbox was lost, INVALID_ARGUMENT for tests that judge nothing,
@@ -49,7 +49,7 @@ class CodeVerifier {
                                     const CancelToken* cancel);
 
  private:
-  SandboxPool* const pool_;
+  Sandbox* const sandbox_;
   const Options options_;
   VerdictCache cache_;
 };

@@ -12,6 +12,7 @@
 #include "gtest/gtest.h"
 #include "proto/verifier_names.h"
 #include "reward/builtin_verifiers.h"
+#include "sandbox/sandbox_pool.h"
 
 namespace ponder {
 namespace {

@@ -1,0 +1,37 @@
+// The file system and the namespaces that all runs of a cell start from.
+
+#ifndef PONDER_LIBEXEC_CELL_ROOT_H_
+#define PONDER_LIBEXEC_CELL_ROOT_H_
+
+#include <sys/types.h>
+
+namespace ponder {
+
+// What a cell shows of the host: each path read-only and in its own place. A
+// symbolic link stays one.
+struct CellRoot {
+  char* const* paths = nullptr;  // With `num_paths` entries SOURCE or
+  int num_paths = 0;             // SOURCE=TARGET.
+};
+
+// Each returns null, or what failed, with errno.
+
+// A user namespace in which the caller's user is 1000 and has all
+// capabilities.
+const char* EnterUserNamespace();
+
+// Namespaces of the cell and, in them, a root with `root` and nothing else,
+// which SealRoot() makes read-only. A process namespace is made for children.
+const char* EnterCell(const CellRoot& root);
+const char* SealRoot();
+
+// Copies an open file to a path of the root.
+const char* CopyIntoRoot(int file, const char* path);
+
+// Keeps capabilities over the execution of another program although the user
+// is not root.
+const char* KeepCapabilities();
+
+}  // namespace ponder
+
+#endif  // PONDER_LIBEXEC_CELL_ROOT_H_
