@@ -41,8 +41,9 @@ enum RunOption : uint32_t {
   kRunWithProc = 1,       // Mounts /proc.
   kRunExecutesFile = 2,   // kRunProgram is what is executed.
   kRunExecutesPath = 4,   // The first argument is.
-  kRunWatchesMemory = 8,  // There is no cgroup that limits these two.
-  kRunWatchesCpu = 16,
+  kRunGivesFile = 8,      // kRunProgram stays open in the program.
+  kRunWatchesMemory = 16,  // There is no cgroup that limits these two.
+  kRunWatchesCpu = 32,
 };
 
 struct AgentCommand {

@@ -69,14 +69,12 @@ const char* EnterRun(ReceivedCommand* received) {
       return "duplicate a file descriptor";
     }
   }
-  const bool executes_file =
-      (received->command.options & kRunExecutesFile) != 0;
-  for (int i = 0; i <= (executes_file ? kRunProgram : kRunControl); ++i) {
+  const uint32_t options = received->command.options;
+  const bool has_program = (options & (kRunExecutesFile | kRunGivesFile)) != 0;
+  for (int i = 0; i <= (has_program ? kRunProgram : kRunControl); ++i) {
     if (received->fds[i] < 0) continue;
-    const int flags = i == kRunProgram ? O_CLOEXEC : 0;
-    if (received->fds[i] == i) continue;
-    close(i);
-    if (dup3(received->fds[i], i, flags) < 0) {
+    const bool closes = i == kRunProgram && (options & kRunExecutesFile) != 0;
+    if (dup3(received->fds[i], i, closes ? O_CLOEXEC : 0) < 0) {
       return "duplicate a file descriptor";
     }
   }

@@ -1,9 +1,9 @@
 """Runs one program for the sandbox library, from inside the sandbox.
 
 A Python cell's agent is a Python that has read this file and imported what
-programs often use. Each run is a fork of it, with namespaces, file systems and
-a process 1 of its own and without any rights; see zygote.cc. Where that is not
-possible, a Python is started for each run.
+programs often use. Each run is a fork of it, with namespaces and file systems
+of its own and without any rights; see zygote.cc. Where that is not possible, a
+Python is started for each run.
 
 Everything here shares the sandbox with the program and is at its mercy. It is
 given inputs one at a time and sends back values and exit statuses; expected
@@ -12,13 +12,15 @@ there is nothing to steal and nothing to forge.
 
 A message is 4 bytes of length, little-endian, one byte of kind and a body.
 Requests: S set up (mode, source), I run with standard input, C call (name,
-args, kwargs), M make a process that serves calls until Q, T run test code
-(function, code). Answers: H hello, L loaded, E error (type, text), V value, U
-value that cannot be sent (type), P test passed, X process ended (wait status,
-CPU microseconds, largest resident KiB).
+args, kwargs), M serve calls until Q, T run test code (function, code); each of
+these four in a fork, but c and m in the process that has loaded the program,
+which then ends. Answers: H hello, L loaded, E error (type, text), V value, U
+value that cannot be sent (type), P test passed, X process ended (three times 8
+bytes: wait status, CPU microseconds, largest resident KiB).
 """
 
 import builtins
+import ctypes
 import gc
 import marshal
 import posix
@@ -27,13 +29,12 @@ import sys
 dumps, loads = marshal.dumps, marshal.loads
 posix_read, posix_write = posix.read, posix.write
 CHANNEL = 3
+# What programs often import and what adds little to a fork: hashlib alone, with
+# OpenSSL behind it, would cost each one half as much again.
 PRELOADED = """
-abc array ast bisect builtins calendar cmath codecs collections
-collections.abc contextlib copy dataclasses datetime decimal enum errno
-fractions functools hashlib heapq inspect io itertools json keyword linecache
-locale math numbers operator os queue random re select signal statistics string
-struct tempfile textwrap threading time token tokenize traceback types typing
-unicodedata warnings weakref
+abc bisect collections collections.abc copy dataclasses datetime decimal enum
+fractions functools heapq io itertools json math operator os random re string
+time types typing
 """.split()
 
 
@@ -135,45 +136,11 @@ def run_main(code):
     exit_with(status)
 
 
-def wait_for(pid):
-    """Reports the end of a child, once nothing that it started is left."""
-    _, status, usage = posix.wait4(pid, 0)
-    try:
-        posix.kill(-1, 9)
-    except OSError:
-        pass
-    cpu = int((usage.ru_utime + usage.ru_stime) * 1e6)
-    send(b"X", dumps((status, cpu, usage.ru_maxrss), 2))
-
-
-def input_file(body):
-    """An open file with a test's input, which has no name."""
-    try:
-        file = posix.memfd_create("stdin")
-    except OSError:  # Where no cgroup would count it.
-        file = posix.open(".stdin", posix.O_RDWR | posix.O_CREAT, 0o600)
-        posix.unlink(".stdin")
-    rest = memoryview(body)
-    while rest:
-        rest = rest[posix_write(file, rest):]
-    posix.lseek(file, 0, 0)
-    return file
-
-
 def serve_inputs(source):
     code = compile_program(source)
     send(b"L")
-    while True:
-        _, body = receive()
-        stdin = input_file(body)
-        pid = posix.fork()
-        if pid == 0:
-            posix.dup2(stdin, 0)
-            posix.closerange(CHANNEL, 256)
-            del body
-            run_main(code)
-        posix.close(stdin)
-        wait_for(pid)
+    next_request()
+    run_main(code)
 
 
 def find_function(program, name):
@@ -218,16 +185,10 @@ def serve_calls(source):
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
     send(b"L")
-    while True:
-        kind, body = receive()
-        if kind not in b"CM":
-            continue  # For a process that has ended.
-        pid = posix.fork()
-        if pid == 0:
-            if kind == b"M":
-                answer_calls(program)
-            posix._exit(0 if answer_call(program, body) else 1)
-        wait_for(pid)
+    request = next_request()
+    if request[:1] in b"Mm":
+        answer_calls(program)
+    posix._exit(0 if answer_call(program, request[1:]) else 1)
 
 
 def names_in(code):
@@ -277,19 +238,17 @@ def run_test(function_name, source):
 
 def serve_tests():
     send(b"L")
-    while True:
-        _, body = receive()
-        pid = posix.fork()
-        if pid == 0:
-            run_test(*loads(body))
-        wait_for(pid)
+    run_test(*loads(next_request()[1:]))
 
 
-def serve():
+def serve(become_init):
     send(b"H")
     mode, source = loads(receive()[1])
     if mode == "test":
         serve_tests()
+    if mode == "call":
+        # Programs are not process 1, for which the kernel has its own rules.
+        become_init()
     try:
         file = posix.open("solution.py", posix.O_WRONLY | posix.O_CREAT, 0o644)
         posix_write(file, source)
@@ -304,21 +263,32 @@ def serve():
         posix._exit(1)
 
 
+def load_library(path):
+    global next_request
+    library = ctypes.PyDLL(path)  # Which keeps the interpreter's lock.
+    next_request = library.ponder_next_request
+    next_request.restype = ctypes.py_object
+    return library
+
+
 def become_zygote(uid):
-    """Returns in the runner of each run."""
-    import ctypes
-    library = ctypes.PyDLL("/zygote.so")  # Which keeps the interpreter's lock.
+    """Returns in process 1 of each run, with what splits the runner off it."""
+    library = load_library("/zygote.so")
     posix.unlink("/zygote.so")
     for module in PRELOADED:
         __import__(module)
     gc.collect()
     gc.freeze()
     library.ponder_zygote_serve(ctypes.c_long(uid))
-    child = posix.fork()
-    if child:
-        library.ponder_zygote_init(child)
     if library.ponder_zygote_enter() != 0:
         posix._exit(126)
+
+    def become_init():
+        child = posix.fork()
+        if child:
+            library.ponder_zygote_init(child)
+
+    return become_init
 
 
 def main():
@@ -327,8 +297,10 @@ def main():
     uid = sys.argv[1:]
     sys.argv = ["solution.py"]
     if uid:
-        become_zygote(int(uid[0]))
-    serve()
+        serve(become_zygote(int(uid[0])))
+    load_library("/proc/self/fd/4")
+    posix.close(4)
+    serve(lambda: None)
 
 
 main()

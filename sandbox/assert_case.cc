@@ -25,7 +25,7 @@ absl::StatusOr<bool> AssertCase::ForwardCall(absl::string_view body,
     return absl::InvalidArgumentError(
         "tests: the test code sends a call that is too large");
   }
-  if (!serving_) program_.run().Send('M', "");
+  if (!serving_) program_.Request('M', "", is_last_);
   serving_ = true;
   ++num_calls_;
   program_.run().Send('C', Marshal(*request));
@@ -36,7 +36,7 @@ absl::StatusOr<bool> AssertCase::ForwardCall(absl::string_view body,
   if (!goes_on) return false;
   if (end.has_value()) {
     serving_ = false;
-    program_.ClassifyEnd(*end, program_.run().TakeOutput(), result);
+    program_.ClassifyEnd(*end, result);
     if (result->verdict == RunVerdict::kAccepted) {
       result->verdict = RunVerdict::kRuntimeError;
       result->message = "the function's process ended without an answer";
@@ -74,7 +74,7 @@ absl::Status AssertCase::EndCalls(CapturedOutput* output) {
   TestResult ignored;  // What it does after its last answer is no answer.
   PONDER_ASSIGN_OR_RETURN(const bool goes_on,
                           program_.AwaitEnd(/*call=*/nullptr, &end, &ignored));
-  if (goes_on) *output = program_.run().TakeOutput();
+  if (goes_on) *output = std::move(end.output);
   return absl::OkStatus();
 }
 

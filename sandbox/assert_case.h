@@ -21,11 +21,12 @@ class AssertCase {
   // All are running and outlive it; the program's in mode "call", the
   // checker's in mode "test".
   AssertCase(PythonWorker& program, PythonWorker& checker,
-             const RunLimits& limits, absl::Time last_moment)
+             const RunLimits& limits, absl::Time last_moment, bool is_last)
       : program_(program),
         checker_(checker),
         limits_(limits),
-        last_moment_(last_moment) {}
+        last_moment_(last_moment),
+        is_last_(is_last) {}
 
   // Statuses: INVALID_ARGUMENT if the test, the suite's `index`th, judges
   // nothing; CANCELLED; lost infrastructure.
@@ -49,6 +50,7 @@ class AssertCase {
   PythonWorker& checker_;
   const RunLimits& limits_;
   const absl::Time last_moment_;
+  const bool is_last_;               // No other test of the suite follows.
   bool serving_ = false;             // A process of the program answers calls.
   bool error_from_program_ = false;  // A call raised.
   int num_calls_ = 0;

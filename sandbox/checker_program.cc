@@ -84,13 +84,13 @@ absl::StatusOr<std::optional<double>> Ask(const JobContext& context,
   CapturedOutput printed;
   if (worker.is_running()) {
     worker.run().StartClock(limits.wall, absl::InfiniteFuture());
-    worker.run().Send('I', input);
+    worker.Request('I', input, /*last=*/true);
     ProcessEnd end;
     PONDER_ASSIGN_OR_RETURN(const bool ended,
                             worker.AwaitEnd(/*call=*/nullptr, &end, &result));
     if (ended) {
-      printed = worker.run().TakeOutput();
-      worker.ClassifyEnd(end, printed, &result);
+      worker.ClassifyEnd(end, &result);
+      printed = std::move(end.output);
     }
     JudgeReport ignored;
     PONDER_RETURN_IF_ERROR(worker.End(&ignored));

@@ -161,7 +161,6 @@ std::string Compiler::PrecompiledHeader(const Language& language,
   absl::StatusOr<UniqueFd> file = MakeMemoryFile("header");
   if (!file.ok()) return "";
   std::vector<std::string> command = language.compile;
-  command.pop_back();  // The program's source.
   command.insert(command.end(),
                  {"-x", "c++-header", "-o", kBinaryName, "header.h"});
   const absl::StatusOr<CompilerRun> made = RunCompiler(
@@ -200,11 +199,14 @@ absl::StatusOr<std::shared_ptr<const CompiledProgram>> Compiler::Compile(
   if (absl::StrContains(source, language.precompiled_header)) {
     header = PrecompiledHeader(language, slot, cancel);
   }
+  std::vector<std::string> command = language.compile;
+  command.push_back(language.source_name);
+  command.insert(command.end(), language.link.begin(), language.link.end());
   auto program = std::make_shared<CompiledProgram>();
   PONDER_ASSIGN_OR_RETURN(UniqueFd binary, MakeMemoryFile("program"));
   PONDER_ASSIGN_OR_RETURN(
       CompilerRun compiled,
-      RunCompiler(language.compile, language.source_name, source,
+      RunCompiler(std::move(command), language.source_name, source,
                   CompilerLimits(), CompilerCell(language, header), slot,
                   cancel, binary));
   program->cpu = compiled.end.cpu;

@@ -106,6 +106,7 @@ class Job {
   const absl::Time last_moment_;
   ProgramRunner runner_;
   std::optional<PythonWorker> worker_;  // Of Python programs.
+  bool is_last_ = false;                // The running test is the last one.
   CapturedOutput output_;               // Of the running test.
   JudgeReport report_;
 };
@@ -142,7 +143,9 @@ absl::StatusOr<JudgeReport> Job::Run(absl::string_view source,
   report_.tests.resize(num_tests);
   TestResult load;
   bool loaded = false;
+  int num_begun = 0;
   for (const int index : TestOrder(num_tests, options.shuffle_seed)) {
+    is_last_ = ++num_begun == num_tests;
     TestResult& result = report_.tests[index];
     // Also anew, if a test before took the sandbox with it.
     if (!loaded || MustLoad()) {
@@ -180,7 +183,8 @@ absl::Status Job::RunTest(int index, TestResult* result) {
         PythonWorker * checker,
         context_.slot.Checker(PythonCell(context_.slot.tools()),
                               context_.cancel));
-    AssertCase assert_case(*worker_, *checker, context_.limits, last_moment_);
+    AssertCase assert_case(*worker_, *checker, context_.limits, last_moment_,
+                           is_last_);
     PONDER_RETURN_IF_ERROR(
         assert_case.Run(index, suite_.fn(), test.code(), &output_, result));
   }
@@ -198,13 +202,13 @@ absl::Status Job::RunStdio(const TestCase& test, TestResult* result) {
     return CompareOutput(test, result);
   }
   worker_->run().StartClock(context_.limits.wall, last_moment_);
-  worker_->run().Send('I', test.stdin());
+  worker_->Request('I', test.stdin(), is_last_);
   ProcessEnd end;
   PONDER_ASSIGN_OR_RETURN(const bool ended,
                           worker_->AwaitEnd(/*call=*/nullptr, &end, result));
   if (!ended) return absl::OkStatus();
-  output_ = worker_->run().TakeOutput();
-  worker_->ClassifyEnd(end, output_, result);
+  worker_->ClassifyEnd(end, result);
+  output_ = std::move(end.output);
   return CompareOutput(test, result);
 }
 
@@ -233,16 +237,18 @@ absl::Status Job::RunCall(const TestCase& test, TestResult* result) {
   for (const Value& arg : test.args().values()) {
     args.push_back(PythonFromValue(arg));
   }
-  worker_->run().Send(
-      'C', Marshal(PythonTuple({PythonString(suite_.fn()),
-                                PythonTuple(std::move(args)), PythonDict()})));
+  worker_->Request(
+      'C',
+      Marshal(PythonTuple({PythonString(suite_.fn()),
+                           PythonTuple(std::move(args)), PythonDict()})),
+      is_last_);
   CallResult call;
   ProcessEnd end;
   PONDER_ASSIGN_OR_RETURN(const bool ended,
                           worker_->AwaitEnd(&call, &end, result));
   if (!ended) return absl::OkStatus();
-  output_ = worker_->run().TakeOutput();
-  worker_->ClassifyEnd(end, output_, result);
+  worker_->ClassifyEnd(end, result);
+  output_ = std::move(end.output);
   if (result->verdict != RunVerdict::kAccepted) return absl::OkStatus();
   if (call.unsendable.has_value()) {
     result->verdict = RunVerdict::kWrongAnswer;

@@ -22,9 +22,10 @@ struct Language {
   // Run by the runner of a Python cell, which also calls its functions.
   bool is_python = false;
 
-  // Compiled: the command, which reads `source_name` and writes `a.out`, both
-  // in its folder. Empty: not compiled.
+  // Compiled: the compiler with its flags, then the source's name, then the
+  // linker's flags; it leaves `a.out`. Empty: not compiled.
   std::vector<std::string> compile;
+  std::vector<std::string> link;
   std::vector<std::string> compile_paths;  // What of the host it sees.
   // A header whose precompiled form is used where a program includes it first;
   // "": none. It is made once for a compiler and its flags.

@@ -3,7 +3,9 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <cstring>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 
@@ -20,18 +22,14 @@ constexpr char kForeignMessage[] = "the program wrote to the runner's channel";
 
 // Body of an X message.
 std::optional<ProcessEnd> ParseProcessEnd(absl::string_view body) {
-  const absl::StatusOr<PythonValue> value = ParseMarshal(body);
-  if (!value.ok() || value->kind != PythonValue::Kind::kTuple ||
-      value->items.size() != 3) {
-    return std::nullopt;
-  }
-  for (const PythonValue& item : value->items) {
-    if (item.kind != PythonValue::Kind::kInt || item.int_value < 0) {
-      return std::nullopt;
-    }
-  }
-  return ProcessEnd{static_cast<int>(value->items[0].int_value & 0xffff),
-                    absl::Microseconds(value->items[1].int_value)};
+  int64_t facts[3];
+  if (body.size() != sizeof(facts)) return std::nullopt;
+  std::memcpy(facts, body.data(), sizeof(facts));
+  if (facts[0] < 0 || facts[0] > 0xffff || facts[1] < 0) return std::nullopt;
+  ProcessEnd end;
+  end.wait_status = static_cast<int>(facts[0]);
+  end.cpu = absl::Microseconds(facts[1]);
+  return end;
 }
 
 }  // namespace
@@ -164,6 +162,11 @@ bool PythonWorker::TakeAnswer(RunnerMessage* message, CallResult* call) {
   }
 }
 
+void PythonWorker::Request(char kind, absl::string_view body, bool last) {
+  answers_itself_ = last && (kind == 'C' || kind == 'M');
+  run_->Send(answers_itself_ ? absl::ascii_tolower(kind) : kind, body);
+}
+
 absl::StatusOr<bool> PythonWorker::AwaitAnswer(CallResult* call,
                                                std::optional<ProcessEnd>* end,
                                                TestResult* result) {
@@ -171,10 +174,23 @@ absl::StatusOr<bool> PythonWorker::AwaitAnswer(CallResult* call,
   const Event event = run_->Next(&message);
   if (event == Event::kMessage) {
     if (TakeAnswer(&message, call)) return true;
-    if (message.kind == 'X') {
+    if (message.kind == 'X' && !answers_itself_) {
       *end = ParseProcessEnd(message.body);
-      if (end->has_value()) return true;
+      if (end->has_value()) {
+        (*end)->out_of_memory = run_->OutOfMemory();
+        (*end)->output = run_->TakeOutput();
+        return true;
+      }
     }
+  }
+  if (event == Event::kEnded && answers_itself_) {
+    PONDER_RETURN_IF_ERROR(EndRun());
+    if (end_.by_itself) {
+      *end = ProcessEnd{end_.wait_status, end_.program_cpu, end_.out_of_memory,
+                        TakeLastOutput()};
+      return true;
+    }
+    return absl::UnavailableError("the sandbox ended without a reason");
   }
   PONDER_RETURN_IF_ERROR(Fail(event, result));
   return false;
@@ -188,14 +204,13 @@ absl::StatusOr<bool> PythonWorker::AwaitEnd(CallResult* call, ProcessEnd* end,
                             AwaitAnswer(call, &ended, result));
     if (!goes_on) return false;
   }
-  *end = *ended;
+  *end = *std::move(ended);
   return true;
 }
 
 void PythonWorker::ClassifyEnd(const ProcessEnd& end,
-                               const CapturedOutput& output,
-                               TestResult* result) {
-  Classify(end.wait_status, end.cpu, run_->OutOfMemory(), output,
+                               TestResult* result) const {
+  Classify(end.wait_status, end.cpu, end.out_of_memory, end.output,
            context_.limits, result);
 }
 

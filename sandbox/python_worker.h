@@ -18,10 +18,12 @@
 
 namespace ponder {
 
-// How a process of the runner ended.
+// How the process that answered a request ended, and what it had printed.
 struct ProcessEnd {
   int wait_status = 0;
   absl::Duration cpu;
+  bool out_of_memory = false;
+  CapturedOutput output;
 };
 
 // What one call of a function of the program gave: at most one of the three.
@@ -63,14 +65,19 @@ class PythonWorker {
   SandboxRun& run() { return *run_; }
   void set_cancel(const CancelToken* cancel);
 
-  // Waits for the runner's X. Until then V, U and E, of which there may be one,
-  // go to `call` (may be null). False if the sandbox is over; `result` then
-  // says how.
+  // Asks for what a fork of the runner does: kind I, C, M or T. `last`: nothing
+  // comes afterwards, so that the process that has loaded the program may do it
+  // itself (C and M), which saves a fork.
+  void Request(char kind, absl::string_view body, bool last);
+
+  // Waits until the process that answers has ended. What it answers before, at
+  // most once, goes to `call` (may be null). False if the sandbox is over;
+  // `result` then says how.
   absl::StatusOr<bool> AwaitEnd(CallResult* call, ProcessEnd* end,
                                 TestResult* result);
 
-  // Waits for the answer of one call in a process that goes on, or the X of
-  // one that does not, which sets `end`.
+  // Waits for one answer of a process that goes on, or the end of one that does
+  // not, which sets `end`.
   absl::StatusOr<bool> AwaitAnswer(CallResult* call,
                                    std::optional<ProcessEnd>* end,
                                    TestResult* result);
@@ -78,8 +85,7 @@ class PythonWorker {
   // Fills `result` from an event that ends the sandbox.
   absl::Status Fail(SandboxRun::Event event, TestResult* result);
 
-  void ClassifyEnd(const ProcessEnd& end, const CapturedOutput& output,
-                   TestResult* result);
+  void ClassifyEnd(const ProcessEnd& end, TestResult* result) const;
 
   // Ends the sandbox, if there is one, and adds what it used to the report.
   absl::Status End(JudgeReport* report);
@@ -94,6 +100,7 @@ class PythonWorker {
   const WorkerContext context_;
   const CancelToken* cancel_ = context_.cancel;
   std::unique_ptr<SandboxRun> run_;
+  bool answers_itself_ = false;  // The end of the run is that of an answer.
   RunEnd end_;
   absl::Duration cpu_;  // Of all that have ended.
   int64_t peak_memory_bytes_ = 0;

@@ -148,17 +148,20 @@ absl::Status SandboxRun::Launch(const SandboxTools& tools,
     arguments = {tools.python, "-s", "-S", "-B", "-c", kBootstrap};
     AppendLittleEndian32(tools.runner_code.size(), &pending_);
     pending_.append(tools.runner_code);
+    command.options |= kRunGivesFile;
   }
   command.options |= spec.program >= 0 ? kRunExecutesFile : kRunExecutesPath;
   command.collect_bytes = spec.collect_bytes;
   PONDER_RETURN_IF_ERROR(FillTexts(spec, arguments, &command));
 
+  int program = spec.program >= 0 ? spec.program : spec.source;
+  if (spec.is_runner && !cell_.has_zygote()) program = tools.zygote.get();
   const int given[kNumRunFds] = {
       null.is_open() ? null.get() : spec.standard_input,
       out.write.get(),
       error.write.get(),
       control_inside.get(),
-      spec.program >= 0 ? spec.program : spec.source,
+      program,
       spec.collect};
   std::vector<int> fds;
   for (int i = 0; i < kNumRunFds; ++i) {
@@ -268,6 +271,12 @@ bool SandboxRun::ReadEvents() {
         break;
       case AgentEvent::kRunGone:
         gone_ = true;
+        // Of a run without an init of its own.
+        if (!end_.by_itself && !killed_ && !over_memory_ && !over_cpu_) {
+          end_.by_itself = true;
+          end_.wait_status = event.wait_status;
+          end_.program_cpu = absl::Microseconds(event.cpu_micros);
+        }
         end_.cpu = absl::Microseconds(event.cpu_micros);
         end_.peak_memory_bytes =
             std::max(end_.peak_memory_bytes, event.peak_bytes);
@@ -379,6 +388,7 @@ bool SandboxRun::OutOfMemory() const {
 absl::StatusOr<RunEnd> SandboxRun::End() {
   control_.reset();
   if (!gone_) {
+    killed_ = true;
     AgentCommand kill = {};
     kill.kind = AgentCommand::kKill;
     kill.run = number_;

@@ -146,6 +146,7 @@ class SandboxRun {
   std::string captured_[2];     // At most limits_.output_bytes + 1.
   bool too_large_ = false;      // A message beyond kMaxMessageBytes.
   bool gone_ = false;           // The agent says that no process is left.
+  bool killed_ = false;         // By End().
   bool over_memory_ = false;    // The agent's watcher says so.
   bool over_cpu_ = false;
   RunEnd end_;
