@@ -25,16 +25,17 @@ import gc
 import marshal
 import posix
 import sys
+from _thread import _count as thread_count
 
 dumps, loads = marshal.dumps, marshal.loads
+fork_hooks = []  # Of preloaded modules; see preload().
 posix_read, posix_write = posix.read, posix.write
 CHANNEL = 3
 # What programs often import and what adds little to a fork: hashlib alone, with
 # OpenSSL behind it, would cost each one half as much again.
 PRELOADED = """
-abc bisect collections collections.abc copy dataclasses datetime decimal enum
-fractions functools heapq io itertools json math operator os random re string
-time types typing
+abc bisect collections collections.abc copy datetime functools heapq io
+itertools json math operator os random re string time typing
 """.split()
 
 
@@ -264,19 +265,36 @@ def serve(become_init):
 
 
 def load_library(path):
-    global next_request
     library = ctypes.PyDLL(path)  # Which keeps the interpreter's lock.
-    next_request = library.ponder_next_request
-    next_request.restype = ctypes.py_object
+    library.ponder_next_request.restype = ctypes.py_object
+    global next_request
+
+    def next_request():
+        request = library.ponder_next_request(thread_count())
+        for hooks in fork_hooks:
+            posix.register_at_fork(**hooks)
+        return request
+
     return library
+
+
+def preload():
+    """Imports, but leaves what modules do after a fork to the programs' forks:
+    random alone would seed itself anew for a fifth of what a test costs. So
+    every run starts with the same random numbers."""
+    import os
+    os.register_at_fork = lambda **hooks: fork_hooks.append(hooks)
+    for module in PRELOADED:
+        __import__(module)
+    os.register_at_fork = posix.register_at_fork
+    sys.modules["random"].seed(0)
 
 
 def become_zygote(uid):
     """Returns in process 1 of each run, with what splits the runner off it."""
     library = load_library("/zygote.so")
     posix.unlink("/zygote.so")
-    for module in PRELOADED:
-        __import__(module)
+    preload()
     gc.collect()
     gc.freeze()
     library.ponder_zygote_serve(ctypes.c_long(uid))
