@@ -22,6 +22,7 @@ void AddDoctorCommand(CLI::App& app, Command* chosen);
 void AddExportCommand(CLI::App& app, Command* chosen);
 void AddRewardServerCommand(CLI::App& app, Command* chosen);
 void AddSandboxCommand(CLI::App& app, Command* chosen);
+void AddSandboxServerCommand(CLI::App& app, Command* chosen);
 void AddVerifyCommand(CLI::App& app, Command* chosen);
 void AddScoreCommand(CLI::App& app, Command* chosen);
 void AddTemplateCommand(CLI::App& app, Command* chosen);

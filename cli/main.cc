@@ -53,6 +53,7 @@ int main(int argc, char** argv) {
   ponder::AddSandboxCommand(app, &chosen);
   ponder::AddWorkerCommand(app, &chosen);
   ponder::AddRewardServerCommand(app, &chosen);
+  ponder::AddSandboxServerCommand(app, &chosen);
 
   try {
     app.parse(argc, argv);

@@ -30,6 +30,7 @@ struct RunLimits {
 };
 
 RunLimits RunLimitsFromConfig(const SandboxLimits& config);
+SandboxLimits RunLimitsToConfig(const RunLimits& limits);
 
 // INVALID_ARGUMENT names the field that no program could run with.
 absl::Status ValidateRunLimits(const RunLimits& limits);
