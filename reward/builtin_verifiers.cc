@@ -221,7 +221,8 @@ class CodeScorer final : public Verifier {
     if (parts.has_thought && !parts.thought_closed) {
       return Judged(false, "the thought was not closed");
     }
-    const absl::string_view program = ExtractProgram(parts.answer);
+    const ExtractedProgram program =
+        ExtractProgram(parts.answer, problem.tests().language());
     absl::StatusOr<CodeResult> code =
         verifier_.Verify(program, problem.tests(), cancel);
     VerifierScore score;
@@ -232,11 +233,12 @@ class CodeScorer final : public Verifier {
       return code.status();
     } else {
       score = Judged(code->correct, std::move(code->reason));
+      score.value = code->value;
       // The form is a block of code; there is no second, looser reading of it.
       score.flexible_correct = code->correct;
       score.timed_out = code->timed_out;
     }
-    score.extracted = std::string(program);
+    score.extracted = std::string(program.source);
     return score;
   }
 

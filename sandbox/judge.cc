@@ -97,6 +97,7 @@ class Job {
   absl::Status RunStdio(const TestCase& test, TestResult* result);
   absl::Status CompareOutput(const TestCase& test, TestResult* result);
   absl::Status RunCall(const TestCase& test, TestResult* result);
+  bool IsRight(const TestCase& test, const PythonValue& value) const;
   void Record(const TestResult& result);
 
   const JobContext& context_;
@@ -231,6 +232,14 @@ absl::Status Job::CompareOutput(const TestCase& test, TestResult* result) {
   return absl::OkStatus();
 }
 
+bool Job::IsRight(const TestCase& test, const PythonValue& value) const {
+  if (MatchesExpected(test.expected(), value, tolerance_)) return true;
+  for (const Value& other : test.also_expected()) {
+    if (MatchesExpected(other, value, tolerance_)) return true;
+  }
+  return false;
+}
+
 absl::Status Job::RunCall(const TestCase& test, TestResult* result) {
   worker_->run().StartClock(context_.limits.wall, last_moment_);
   std::vector<PythonValue> args;
@@ -266,7 +275,7 @@ absl::Status Job::RunCall(const TestCase& test, TestResult* result) {
   if (!value.ok()) {
     result->verdict = RunVerdict::kWrongAnswer;
     result->message = absl::StrCat("returned ", value.status().message());
-  } else if (!MatchesExpected(test.expected(), *value, tolerance_)) {
+  } else if (!IsRight(test, *value)) {
     result->verdict = RunVerdict::kWrongAnswer;
     result->message =
         absl::StrCat("returned ", Describe(*value, kMessageBytes));
@@ -310,7 +319,10 @@ absl::StatusOr<JudgeReport> JudgeInSlot(const JobContext& context,
                                               SandboxSlot::User::kProgram));
   }
   Job job(own, python_cell, suite, tolerance);
-  return job.Run(program, options);
+  if (suite.preamble().empty() || !context.language.is_python) {
+    return job.Run(program, options);
+  }
+  return job.Run(absl::StrCat(suite.preamble(), "\n", program), options);
 }
 
 absl::StatusOr<RunReport> RunInSlot(const JobContext& context,

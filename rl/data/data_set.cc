@@ -15,6 +15,7 @@
 #include "base/philox.h"
 #include "base/status_macros.h"
 #include "nlohmann/json.hpp"
+#include "proto/code_rows.h"
 #include "proto/text_config.h"
 #include "proto/value_codec.h"
 #include "rl/data/verl_ground_truth.h"
@@ -203,18 +204,11 @@ class RowParser {
 
   absl::Status ParseTests(const Json& json, DataRow& row,
                           std::set<std::string>& used) const {
-    const Column tests = FindColumn(json, "tests");
-    if (tests.found()) {
-      used.insert("tests");
-      if (tests.value->is_string()) {  // JSON in a string, as in flat tables.
-        PONDER_ASSIGN_OR_RETURN(
-            const Json inner,
-            ParseJson(tests.value->get<std::string>(), "column tests"));
-        PONDER_ASSIGN_OR_RETURN(row.tests, TestSuiteFromJson(inner));
-      } else {
-        PONDER_ASSIGN_OR_RETURN(row.tests, TestSuiteFromJson(*tests.value));
-      }
-    }
+    const bool has_tests = FindColumn(json, "tests").found();
+    if (has_tests) used.insert("tests");
+    PONDER_ASSIGN_OR_RETURN(std::optional<TestSuite> tests,
+                            TestSuiteFromRow(json));
+    if (tests.has_value()) row.tests = *std::move(tests);
     const Column verifier = FindColumn(json, "verifier");
     if (verifier.found()) {
       used.insert("verifier");
@@ -227,7 +221,9 @@ class RowParser {
     }
     if (config_.has_verifier()) row.verifier = config_.verifier();
     if (!row.verifier.empty()) return absl::OkStatus();
-    if (tests.found()) {
+    // verl's own place for tests says more than that they are some.
+    if (row.tests.hidden_size() + row.tests.visible_size() > 0 &&
+        (has_tests || !FindColumn(json, "reward_model").found())) {
       row.verifier = "code";
       return absl::OkStatus();
     }
