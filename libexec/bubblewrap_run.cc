@@ -80,7 +80,7 @@ void BuildCommandLine(const ForeignRuns& runs, const AgentCommand& command,
   line->AddAll("--proc", "/proc");
   constexpr const char* kDevices[] = {"/dev/null", "/dev/zero", "/dev/urandom"};
   for (const char* device : kDevices) {
-    line->AddAll("--dev-bind", device, device);
+    line->AddAll("--dev-bind", device, device, "--remount-ro", device);
   }
   line->AddAll("--symlink", "urandom", "/dev/random", "--symlink",
                "/proc/self/fd", "/dev/fd", "--symlink", "/proc/self/fd/0",

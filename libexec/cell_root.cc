@@ -60,8 +60,9 @@ int CloneMount(const char* path, bool device) {
               OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE));
   if (tree < 0) return -1;
   struct mount_attr attributes = {};
-  attributes.attr_set = MOUNT_ATTR_NOSUID;
-  if (!device) attributes.attr_set |= MOUNT_ATTR_NODEV | MOUNT_ATTR_RDONLY;
+  // Devices can be written to all the same; what is fixed is their times.
+  attributes.attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_RDONLY;
+  if (!device) attributes.attr_set |= MOUNT_ATTR_NODEV;
   if (syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH | AT_RECURSIVE,
               &attributes, sizeof(attributes)) != 0) {
     close(tree);

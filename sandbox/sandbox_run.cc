@@ -95,7 +95,10 @@ void SandboxRun::FillLimits(AgentCommand* command) const {
   command->disk_bytes = limits_.disk_bytes;
   command->inodes = limits_.inodes;
   command->open_files = limits_.open_files;
-  command->processes = limits_.processes;
+  // The kernel counts a user's processes, and another pool on this machine may
+  // have the same users: where a cgroup counts, this is but a second fence.
+  command->processes =
+      limits_.processes * (cell_.cgroup().limits_processes() ? 8 : 1);
   // An agent outside of the cell would count the machine's processes.
   const bool can_watch = cell_.backend() == Backend::kRoot ||
                          cell_.backend() == Backend::kUserNamespace;
