@@ -99,7 +99,8 @@ const char* OpenHostPath(const char* text, bool device, OpenBind* open) {
   if (!SplitBind(text, &open->bind)) return "read a path of the root";
   if (lstat(open->bind.source, &open->status) != 0) {
     // What this machine lacks, a program lacks too.
-    return errno == ENOENT ? nullptr : "look at a path of the root";
+    return errno == ENOENT || errno == EACCES ? nullptr
+                                              : "look at a path of the root";
   }
   if (S_ISLNK(open->status.st_mode)) {
     const ssize_t size =
@@ -197,7 +198,7 @@ const char* EnterUserNamespace() {
   return nullptr;
 }
 
-const char* EnterCell(const CellRoot& root) {
+const char* EnterCell(const CellRoot& root, bool keeps_proc) {
   if (unshare(CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET |
               CLONE_NEWCGROUP) != 0) {
     return "make namespaces";
@@ -207,10 +208,15 @@ const char* EnterCell(const CellRoot& root) {
   }
   if (sethostname("sandbox", 7) != 0) return "set the host name";
   const char* failure = BuildRoot(root);
-  if (failure == nullptr) failure = PivotRoot();
   if (failure != nullptr) return failure;
-  if (unshare(CLONE_NEWPID) != 0) return "make a process namespace";
-  return nullptr;
+  if (keeps_proc) {
+    char place[64];
+    snprintf(place, sizeof(place), "%s/proc", kNewRoot);
+    // Where the host hides parts of its own, there is none: see MountRunFiles.
+    (void)mount("proc", place, "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC,
+                "subset=pid,hidepid=invisible");
+  }
+  return PivotRoot();
 }
 
 const char* SealRoot() {

@@ -20,9 +20,11 @@ struct CellRoot {
 // capabilities.
 const char* EnterUserNamespace();
 
-// Namespaces of the cell and, in them, a root with `root` and nothing else,
-// which SealRoot() makes read-only. A process namespace is made for children.
-const char* EnterCell(const CellRoot& root);
+// In process 1 of a process namespace: the cell's other namespaces and, in
+// them, a root with `root` and nothing else, which SealRoot() makes read-only.
+// `keeps_proc`: with a /proc of the cell. In a user namespace the kernel lets
+// runs mount theirs, which lie over it, only where there is one already.
+const char* EnterCell(const CellRoot& root, bool keeps_proc);
 const char* SealRoot();
 
 // Copies an open file to a path of the root.

@@ -38,10 +38,10 @@ enum RunFd : int {
 };
 
 enum RunOption : uint32_t {
-  kRunWithProc = 1,       // Mounts /proc.
-  kRunExecutesFile = 2,   // kRunProgram is what is executed.
-  kRunExecutesPath = 4,   // The first argument is.
-  kRunGivesFile = 8,      // kRunProgram stays open in the program.
+  kRunWithProc = 1,        // Mounts /proc.
+  kRunExecutesFile = 2,    // kRunProgram is what is executed.
+  kRunExecutesPath = 4,    // The first argument is.
+  kRunGivesFile = 8,       // kRunProgram stays open in the program.
   kRunWatchesMemory = 16,  // There is no cgroup that limits these two.
   kRunWatchesCpu = 32,
 };

@@ -82,8 +82,9 @@ const char* MountRunFiles(const AgentCommand& command, long uid) {
   if (!WriteText("/proc/self/oom_score_adj", "1000")) {
     return "write /proc/self/oom_score_adj";
   }
-  if ((command.options & kRunWithProc) == 0 && umount2("/proc", 0) != 0) {
-    return "unmount /proc";
+  if ((command.options & kRunWithProc) == 0 &&
+      mount("tmpfs", "/proc", "tmpfs", flags | MS_RDONLY, "nr_inodes=1") != 0) {
+    return "hide /proc";
   }
   return nullptr;
 }

@@ -15,6 +15,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -112,9 +113,19 @@ int WaitForAgent(pid_t agent) {
   return 0;
 }
 
-int MakeOwnCell(const Options& options) {
-  if (strcmp(options.backend, "user") == 0) DieIf(EnterUserNamespace());
-  DieIf(EnterCell(options.root));
+// Root's user would be root to the host's files, so that is given up first.
+const char* EnterUserBackend(Options* options) {
+  if (!BecomeUser(atol(options->uid))) return "become the programs' user";
+  options->uid = "-1";
+  // Changing users makes a process's own /proc entry root's.
+  prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+  return EnterUserNamespace();
+}
+
+int MakeOwnCell(Options options) {
+  const bool is_user = strcmp(options.backend, "user") == 0;
+  if (is_user) DieIf(EnterUserBackend(&options));
+  if (unshare(CLONE_NEWPID) != 0) Die("make a process namespace");
   const pid_t self = getpid();
   const pid_t agent = fork();
   if (agent < 0) Die("start a process");
@@ -122,6 +133,7 @@ int MakeOwnCell(const Options& options) {
   prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
   // The parent's number, seen from a namespace that it is not in.
   if (getppid() != 0 && getppid() != self) _exit(126);
+  DieIf(EnterCell(options.root, /*keeps_proc=*/is_user));
   RunAgent(options);
 }
 

@@ -331,7 +331,7 @@ TEST_F(SandboxPoolTest, NothingIsLeftRunning) {
             RunVerdict::kAccepted);
   EXPECT_EQ(Run(spawn + "time.sleep(600)", "", limits).verdict,
             RunVerdict::kTimeLimit);
-  EXPECT_EQ(Run(spawn + "os.kill(os.getppid(), 9)", "", limits).verdict,
+  EXPECT_EQ(Run(spawn + "os.kill(os.getpid(), 9)", "", limits).verdict,
             RunVerdict::kRuntimeError);
   EXPECT_NE(
       system("cat /proc/[0-9]*/comm 2>/dev/null | grep -q ponder-leftover"), 0);
