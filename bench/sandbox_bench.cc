@@ -3,10 +3,14 @@
 //     build/release/bench/sandbox_bench [--humaneval FILE.jsonl] [--repeat 200]
 //                                       [--threads 1] [--no-peers]
 //
+//     build/release/bench/sandbox_bench --leaks 10000
+//
 // Figures are milliseconds of processor time out of a cgroup that holds this
-// process and everything that it starts, so that other work on the machine does
-// not matter. Needs root and the cpuacct controller of version 1, or version 2.
-// Prints one JSON object.
+// process and everything that it starts, so that other work on the machine
+// matters only through the caches that it shares: each is the best of five
+// parts. Needs root and the cpuacct controller of version 1, or version 2.
+// Prints one JSON object. With --leaks it counts instead what runs leave
+// behind; exit status 77: no program can be isolated here.
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,6 +23,7 @@
 #include <atomic>
 #include <cstdio>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <string>
 #include <thread>
@@ -35,6 +40,7 @@
 #include "base/file.h"
 #include "base/process_memory.h"
 #include "base/status_macros.h"
+#include "bench/leak_check.h"
 #include "proto/value_codec.h"
 #include "sandbox/sandbox_pool.h"
 
@@ -48,6 +54,7 @@ struct Flags {
   int repeat = 200;
   int threads = 1;
   bool no_peers = false;
+  int leaks = 0;
 };
 
 // A cgroup that counts the CPU time of this process and its children.
@@ -99,12 +106,19 @@ class CpuAccount {
   std::string folder_;
 };
 
-// CPU milliseconds of one of `repeat` calls of `work`.
+// CPU milliseconds of one of `repeat` calls of `work`, in the best of five
+// parts.
 absl::StatusOr<double> Measure(const CpuAccount& account, int repeat,
                                const std::function<absl::Status(int)>& work) {
-  const double start = account.Milliseconds();
-  for (int i = 0; i < repeat; ++i) PONDER_RETURN_IF_ERROR(work(i));
-  return (account.Milliseconds() - start) / repeat;
+  constexpr int kParts = 5;
+  const int calls = std::max(1, repeat / kParts);
+  double best = std::numeric_limits<double>::infinity();
+  for (int done = 0; done < std::max(repeat, calls); done += calls) {
+    const double start = account.Milliseconds();
+    for (int i = 0; i < calls; ++i) PONDER_RETURN_IF_ERROR(work(done + i));
+    best = std::min(best, (account.Milliseconds() - start) / calls);
+  }
+  return best;
 }
 
 absl::Status ExpectAccepted(const absl::StatusOr<JudgeReport>& report) {
@@ -136,6 +150,12 @@ constexpr char kCppAdd[] =
     "int main() { long long a, b; cin >> a >> b; vector<long long> v{a, b};\n"
     "  cout << accumulate(v.begin(), v.end(), 0LL) << \"\\n\"; }\n";
 
+// A HumanEval problem with its own solution.
+struct Problem {
+  std::string program;
+  TestSuite suite;
+};
+
 class Bench {
  public:
   Bench(const Flags& flags, const CpuAccount& account, SandboxPool* pool)
@@ -158,6 +178,10 @@ class Bench {
           suite, limits_, {}, nullptr));
     });
   }
+
+  // CPU milliseconds of one.
+  absl::StatusOr<double> JudgeAll(const std::vector<Problem>& problems,
+                                  Json* json);
 
   // Runs a command of the host without any sandbox of ours.
   static absl::Status Spawn(const std::vector<std::string>& command) {
@@ -230,10 +254,6 @@ absl::Status Bench::RunHumanEval(Json* json) {
     (*json)["humaneval"] = std::string(text.status().message());
     return absl::OkStatus();
   }
-  struct Problem {
-    std::string program;
-    TestSuite suite;
-  };
   std::vector<Problem> problems;
   for (const absl::string_view line : absl::StrSplit(*text, '\n')) {
     if (line.empty()) continue;
@@ -246,6 +266,19 @@ absl::Status Bench::RunHumanEval(Json* json) {
     problem.suite.add_hidden()->set_code(row["test"].get<std::string>());
     problems.push_back(std::move(problem));
   }
+  // Once before anything is counted, then the best of three.
+  double best = std::numeric_limits<double>::infinity();
+  for (int round = 0; round < 4; ++round) {
+    PONDER_ASSIGN_OR_RETURN(const double cpu, JudgeAll(problems, json));
+    if (round > 0) best = std::min(best, cpu);
+  }
+  (*json)["humaneval_solution_ms"] = best;
+  (*json)["humaneval_solutions_per_second_and_core"] = 1000 / best;
+  return absl::OkStatus();
+}
+
+absl::StatusOr<double> Bench::JudgeAll(const std::vector<Problem>& problems,
+                                       Json* json) {
   std::atomic<size_t> next = 0;
   std::atomic<int> passed = 0;
   const absl::Time start = absl::Now();
@@ -265,11 +298,9 @@ absl::Status Bench::RunHumanEval(Json* json) {
   const double count = static_cast<double>(problems.size());
   const double cpu = (account_.Milliseconds() - cpu_start) / count;
   (*json)["humaneval_passed"] = absl::StrCat(passed.load(), "/", count);
-  (*json)["humaneval_solution_ms"] = cpu;
-  (*json)["humaneval_solutions_per_second_and_core"] = 1000 / cpu;
   (*json)["humaneval_solutions_per_second"] =
       count / absl::ToDoubleSeconds(absl::Now() - start);
-  return absl::OkStatus();
+  return cpu;
 }
 
 absl::Status Bench::RunPeers(Json* json) {
@@ -332,6 +363,11 @@ absl::Status Bench::RunPeers(Json* json) {
 }
 
 absl::Status Main(const Flags& flags) {
+  if (flags.leaks > 0) {
+    PONDER_ASSIGN_OR_RETURN(const Json left, CheckLeaks(flags.leaks));
+    std::printf("%s\n", left.dump(2).c_str());
+    return absl::OkStatus();
+  }
   CpuAccount account;
   PONDER_RETURN_IF_ERROR(account.Open());
   Json json;
@@ -364,10 +400,12 @@ int main(int argc, char** argv) {
   app.add_option("--threads", flags.threads, "Slots, and callers")
       ->check(CLI::PositiveNumber);
   app.add_flag("--no-peers", flags.no_peers, "Leave the others out");
+  app.add_option("--leaks", flags.leaks,
+                 "Runs after which nothing may be left; measures nothing else");
   CLI11_PARSE(app, argc, argv);
   const absl::Status status = ponder::Main(flags);
   if (status.ok()) return 0;
   std::fprintf(stderr, "sandbox_bench: %s\n",
                std::string(status.message()).c_str());
-  return 1;
+  return absl::IsFailedPrecondition(status) ? 77 : 1;
 }

@@ -127,8 +127,8 @@ MaybeSuite FromCodeContests(const Json& row) {
     if (tests == nullptr) continue;
     const Json* inputs = Find(*tests, "input");
     const Json* outputs = Find(*tests, "output");
-    if (inputs == nullptr || outputs == nullptr ||
-        inputs->size() != outputs->size()) {
+    if (inputs == nullptr || outputs == nullptr || !inputs->is_array() ||
+        !outputs->is_array() || inputs->size() != outputs->size()) {
       return absl::InvalidArgumentError(absl::StrCat(
           part, ": input and output must be lists of the same length"));
     }
