@@ -26,6 +26,7 @@ import marshal
 import posix
 import sys
 from _thread import _count as thread_count
+from builtins import *  # As they are now: programs may replace them.
 
 dumps, loads = marshal.dumps, marshal.loads
 fork_hooks = []  # Of preloaded modules; see preload().
