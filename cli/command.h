@@ -23,6 +23,7 @@ void AddExportCommand(CLI::App& app, Command* chosen);
 void AddLearnerCommand(CLI::App& app, Command* chosen);
 void AddRewardServerCommand(CLI::App& app, Command* chosen);
 void AddSandboxCommand(CLI::App& app, Command* chosen);
+void AddSandboxServerCommand(CLI::App& app, Command* chosen);
 void AddVerifyCommand(CLI::App& app, Command* chosen);
 void AddScoreCommand(CLI::App& app, Command* chosen);
 void AddTemplateCommand(CLI::App& app, Command* chosen);

@@ -171,8 +171,8 @@ void ReportSandbox(Missing* missing) {
   if (!report.available) {
     missing->push_back(
         "without a sandbox problems with code cannot be scored; problems of "
-        "maths can. Install bubblewrap (apt-get install bubblewrap) and allow "
-        "user namespaces, or run as root");
+        "maths can. Run as root, or allow user namespaces, or install a "
+        "bubblewrap that may make them (apt-get install bubblewrap)");
   }
 }
 

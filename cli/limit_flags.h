@@ -33,25 +33,38 @@ inline void AddLimitFlags(CLI::App& command, SandboxLimits* limits) {
         ->default_str(CLI::detail::to_string(value))
         ->transform(CLI::AsSizeValue(/*kb_is_1000=*/false));
   };
-  add_seconds("--cpu-seconds", limits->cpu_seconds(), "CPU time of one test",
-              &SandboxLimits::set_cpu_seconds);
-  add_seconds("--wall-seconds", limits->wall_seconds(), "Wall time of one test",
-              &SandboxLimits::set_wall_seconds);
-  add_bytes("--memory-bytes", limits->memory_bytes(), "Memory of a program",
-            &SandboxLimits::set_memory_bytes);
+  add_seconds("--cpu,--cpu-seconds", limits->cpu_seconds(),
+              "CPU time of one test", &SandboxLimits::set_cpu_seconds);
+  add_seconds("--wall,--wall-seconds", limits->wall_seconds(),
+              "Wall time of one test", &SandboxLimits::set_wall_seconds);
+  add_bytes("--memory,--memory-bytes", limits->memory_bytes(),
+            "Memory of a program", &SandboxLimits::set_memory_bytes);
   command
       .add_option_function<int32_t>(
           "--processes", [limits](int32_t v) { limits->set_processes(v); },
           "Processes and threads of a program")
       ->default_str(CLI::detail::to_string(limits->processes()))
       ->check(CLI::PositiveNumber);
-  add_bytes("--output-bytes", limits->output_bytes(),
+  add_bytes("--output,--output-bytes", limits->output_bytes(),
             "Standard output, and standard error, of one test",
             &SandboxLimits::set_output_bytes);
-  add_bytes("--file-bytes", limits->file_bytes(), "Largest file",
+  add_bytes("--file-size,--file-bytes", limits->file_bytes(), "Largest file",
             &SandboxLimits::set_file_bytes);
-  add_bytes("--disk-bytes", limits->disk_bytes(), "All files together",
+  add_bytes("--disk,--disk-bytes", limits->disk_bytes(), "All files together",
             &SandboxLimits::set_disk_bytes);
+  add_bytes("--inodes", limits->inodes(), "Files, folders and links",
+            &SandboxLimits::set_inodes);
+  command
+      .add_option_function<int32_t>(
+          "--open-files", [limits](int32_t v) { limits->set_open_files(v); },
+          "Open files of a process")
+      ->default_str(CLI::detail::to_string(limits->open_files()))
+      ->check(CLI::PositiveNumber);
+  add_bytes("--stack", limits->stack_bytes(), "Stack of a first thread",
+            &SandboxLimits::set_stack_bytes);
+  add_seconds("--suite-wall", limits->suite_wall_seconds(),
+              "Wall time of all tests of a program together",
+              &SandboxLimits::set_suite_wall_seconds);
 }
 
 }  // namespace ponder

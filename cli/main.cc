@@ -54,6 +54,7 @@ int main(int argc, char** argv) {
   ponder::AddWorkerCommand(app, &chosen);
   ponder::AddLearnerCommand(app, &chosen);
   ponder::AddRewardServerCommand(app, &chosen);
+  ponder::AddSandboxServerCommand(app, &chosen);
 
   try {
     app.parse(argc, argv);

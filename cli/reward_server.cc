@@ -31,6 +31,8 @@ struct RewardServerFlags {
   std::optional<int> slots;
   int port_fd = -1;
   bool die_with_parent = false;
+  std::string sandbox;
+  bool unsafe = false;
   SandboxLimits limits;
 };
 
@@ -47,7 +49,11 @@ absl::Status RunRewardServer(const RewardServerFlags& flags) {
   RewardServer::Options options;
   options.address = flags.listen;
   options.sandbox_slots = flags.slots.value_or(config.sandbox_slots());
+  options.sandbox_address =
+      flags.sandbox.empty() ? config.sandbox_address() : flags.sandbox;
+  options.unsafe_no_sandbox = flags.unsafe;
   options.code.limits = RunLimitsFromConfig(config.sandbox());
+  options.code.partial_credit = config.code_partial_credit();
   PONDER_ASSIGN_OR_RETURN(options.plugins, LoadPlugins(config.verifier()));
   PONDER_ASSIGN_OR_RETURN(const std::unique_ptr<RewardServer> server,
                           RewardServer::Start(std::move(options)));
@@ -86,6 +92,10 @@ void AddRewardServerCommand(CLI::App& app, Command* chosen) {
       ->add_option("--slots", flags->slots,
                    "Programs that run at a time; 0: one a core")
       ->check(CLI::NonNegativeNumber);
+  command->add_option("--sandbox", flags->sandbox,
+                      "HOST:PORT of a sandbox server that runs the programs");
+  command->add_flag("--unsafe-no-sandbox", flags->unsafe,
+                    "Runs programs also where they cannot be isolated");
   command->add_option("--port-fd", flags->port_fd,
                       "Open file that the bound port is written to");
   command->add_flag("--die-with-parent", flags->die_with_parent,

@@ -2,6 +2,7 @@
 
 #include <cstdio>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -10,6 +11,7 @@
 #include "cli/command.h"
 #include "cli/limit_flags.h"
 #include "nlohmann/json.hpp"
+#include "proto/code_rows.h"
 #include "proto/value_codec.h"
 #include "reward/builtin_verifiers.h"
 #include "reward/scorer.h"
@@ -30,17 +32,17 @@ absl::Status RunVerifyCode(const VerifyFlags& flags) {
   PONDER_ASSIGN_OR_RETURN(const std::string text, ReadFile(flags.problem));
   PONDER_ASSIGN_OR_RETURN(const Json row, ParseJson(text, flags.problem));
   PONDER_ASSIGN_OR_RETURN(const std::string response, ReadFile(flags.response));
-  const bool is_row = row.is_object() && row.contains("tests");
   Problem problem;
   problem.set_id(flags.problem);
   problem.set_verifier("code");
-  absl::StatusOr<TestSuite> tests =
-      TestSuiteFromJson(is_row ? row["tests"] : row);
+  // A row of any form that is known, or else the tests alone.
+  absl::StatusOr<std::optional<TestSuite>> tests = TestSuiteFromRow(row);
+  if (tests.ok() && !tests->has_value()) tests = TestSuiteFromJson(row);
   if (!tests.ok()) {
     return absl::InvalidArgumentError(
         absl::StrCat(flags.problem, ": ", tests.status().message()));
   }
-  *problem.mutable_tests() = *std::move(tests);
+  *problem.mutable_tests() = **std::move(tests);
 
   PONDER_ASSIGN_OR_RETURN(const auto pool, SandboxPool::Create(1));
   CodeVerifier::Options options;

@@ -57,6 +57,7 @@ absl::Status RunVerifyData(const VerifyDataFlags& flags) {
   }
   RewardServer::Options options;
   options.sandbox_slots = config.reward().sandbox_slots();
+  options.sandbox_address = config.reward().sandbox_address();
   options.code.limits = RunLimitsFromConfig(config.reward().sandbox());
   PONDER_ASSIGN_OR_RETURN(options.plugins,
                           LoadPlugins(config.reward().verifier()));

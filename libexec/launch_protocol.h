@@ -1,34 +1,97 @@
-// What the sandbox library, the launcher and the init agree on. Plain structs
-// and numbers: the two programs use no library.
+// What the sandbox library says to the agent of a cell, and back. Plain structs
+// and numbers: the programs of libexec/ use no library.
+//
+// A cell is a place for one run at a time. Its agent is a small process that
+// lives inside the cell's file system, hears commands on a SOCK_SEQPACKET
+// socket, starts runs and says how they ended. When the socket closes, the
+// agent ends, and with it everything in the cell.
+//
+//   sandbox library ──socket──> agent (process 1 of the cell)
+//                                 └─ init (process 1 of a run)
+//                                      └─ the program, or Python's runner
 
 #ifndef PONDER_LIBEXEC_LAUNCH_PROTOCOL_H_
 #define PONDER_LIBEXEC_LAUNCH_PROTOCOL_H_
 
+#include <cstdint>
+
 namespace ponder {
 
-// File descriptors of the launcher. The sandbox inherits 0 to kInitFd.
-inline constexpr int kControlFd = 3;  // Requests to the runner.
-inline constexpr int kResultFd = 4;   // Answers of the runner.
-inline constexpr int kSeccompFd = 5;  // Filter, as bubblewrap reads it.
-inline constexpr int kInitFd = 6;     // sandbox-init, opened for execution.
-inline constexpr int kReportFd = 7;   // One LaunchReport at the end.
-inline constexpr int kLifeFd = 8;     // End of file: end the sandbox now.
-// All above are closed: a library of the caller may have left some open.
+// File descriptors that a launcher is started with.
+inline constexpr int kAgentSocket = 3;
+inline constexpr int kAgentFilter = 4;  // A file with the seccomp filter.
+inline constexpr int kAgentRunner = 5;  // A file with the runner's source.
+inline constexpr int kAgentZygote = 6;  // The library that a zygote loads.
+inline constexpr int kNumAgentFds = 7;
 
-// The launcher's command line is
-//   sandbox-launcher PARENT_PID UID GID CGROUP_PROCS_FILES -- bwrap ARGS...
-// UID and GID -1 mean: stay who you are. CGROUP_PROCS_FILES is a list of
-// cgroup.procs files joined with ':' or empty.
+// File descriptors of a run. They travel with the command, those that are
+// there in this order, and have these numbers in the program.
+enum RunFd : int {
+  kRunStdin = 0,
+  kRunStdout = 1,
+  kRunStderr = 2,
+  kRunControl = 3,  // Requests to Python's runner, and its answers.
+  // Not seen by the program:
+  kRunProgram = 4,  // Executed if the command says so; else its source.
+  kRunCollect = 5,  // Where a file that the program leaves is copied to.
+  kNumRunFds = 6,
+};
 
-// The init's command line is
-//   INIT CPU_SECONDS FILE_BYTES PROCESSES DATA_BYTES -- PYTHON ARGS...
-// A limit of 0 is not set.
+enum RunOption : uint32_t {
+  kRunWithProc = 1,        // Mounts /proc.
+  kRunExecutesFile = 2,    // kRunProgram is what is executed.
+  kRunExecutesPath = 4,    // The first argument is.
+  kRunGivesFile = 8,       // kRunProgram stays open in the program.
+  kRunWatchesMemory = 16,  // There is no cgroup that limits these two.
+  kRunWatchesCpu = 32,
+};
 
-struct LaunchReport {
-  int wait_status;        // Of bubblewrap, as waitpid() gives it.
-  int launch_error;       // errno if bubblewrap could not be started.
-  long long cpu_micros;   // User and system time of all processes.
-  long long max_rss_kib;  // Largest of one process.
+struct AgentCommand {
+  enum Kind : int32_t { kRun = 1, kKill = 2 };
+
+  int32_t kind;
+  uint32_t run;      // Number of the run; comes back in its events.
+  uint32_t fds;      // Bits of RunFd.
+  uint32_t options;  // Of RunOption.
+  // Limits of the run. 0: none.
+  int64_t cpu_seconds;     // Of a process.
+  int64_t cpu_micros;      // Of all together, if watched.
+  int64_t memory_bytes;    // The same.
+  int64_t file_bytes;      // Of a file.
+  int64_t data_bytes;      // Of a process.
+  int64_t stack_bytes;     // Of a process's first thread.
+  int64_t disk_bytes;      // Of all files.
+  int64_t inodes;          // Files, folders and links together.
+  int64_t open_files;      // Of a process.
+  int64_t processes;       // And threads.
+  int64_t collect_bytes;   // Largest file that is copied to kRunCollect.
+  uint32_t num_arguments;  // Texts after the first two.
+  // Texts with a NUL behind each: name of the source file in /work ("": none),
+  // name of the file to collect ("": none), arguments.
+  char text[2048];
+};
+
+struct AgentEvent {
+  enum Kind : int32_t {
+    kReady = 1,       // The agent takes commands.
+    kFailed = 2,      // It could not start; `text` says why.
+    kRunFailed = 3,   // The run could not be set up.
+    kMainEnded = 4,   // The program has ended by itself; wait_status, cpu.
+    kRunGone = 5,     // No process of the run is left; the only last event.
+    kOverMemory = 6,  // The watcher has ended the run.
+    kOverCpu = 7,
+  };
+
+  int32_t kind;
+  uint32_t run;
+  int32_t wait_status;  // As waitpid() gives it.
+  int32_t error;        // errno, or 0.
+  int64_t cpu_micros;   // kMainEnded: of the program and what it waited for.
+                        // kRunGone: of the whole run.
+  int64_t max_rss_kib;  // Largest of one process.
+  int64_t peak_bytes;   // kRunGone: most that the watcher saw; 0: unknown.
+  int64_t collected;    // kMainEnded: bytes copied to kRunCollect; -1: none.
+  char text[128];
 };
 
 }  // namespace ponder

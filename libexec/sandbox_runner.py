@@ -1,35 +1,53 @@
 """Runs one program for the sandbox library, from inside the sandbox.
 
+A Python cell's agent is a Python that has read this file and imported what
+programs often use. Each run is a fork of it, with namespaces and file systems
+of its own and without any rights; see zygote.cc. Where that is not possible, a
+Python is started for each run.
+
 Everything here shares the sandbox with the program and is at its mercy. It is
 given inputs one at a time and sends back values and exit statuses; expected
 values, test code of the program's checker and verdicts never come here, so
-there is nothing to steal and nothing to forge. Built-in modules only: each
-import costs every run.
+there is nothing to steal and nothing to forge.
 
 A message is 4 bytes of length, little-endian, one byte of kind and a body.
 Requests: S set up (mode, source), I run with standard input, C call (name,
-args, kwargs), T run test code (function, code). Answers: H hello, L loaded,
-E error (type, text), V value, U value that cannot be sent (type), P test
-passed, X process ended (wait status, CPU microseconds, largest resident KiB).
+args, kwargs), M serve calls until Q, T run test code (function, code); each of
+these four in a fork, but c and m in the process that has loaded the program,
+which then ends. Answers: H hello, L loaded, E error (type, text), V value, U
+value that cannot be sent (type), P test passed, X process ended (three times 8
+bytes: wait status, CPU microseconds, largest resident KiB).
 """
 
 import builtins
+import ctypes
+import gc
 import marshal
 import posix
 import sys
+from _thread import _count as thread_count
+from builtins import *  # As they are now: programs may replace them.
 
 dumps, loads = marshal.dumps, marshal.loads
+fork_hooks = []  # Of preloaded modules; see preload().
 posix_read, posix_write = posix.read, posix.write
-CONTROL, RESULT = 3, 4
-PATH = "/work/solution.py"
+CHANNEL = 3
+# What programs often import and what adds little to a fork: hashlib alone, with
+# OpenSSL behind it, would cost each one half as much again.
+PRELOADED = """
+abc bisect collections collections.abc copy datetime functools heapq io
+itertools json math operator os random re string time typing
+""".split()
 
 
 def read_exactly(size):
     parts = []
     while size > 0:
-        part = posix_read(CONTROL, min(size, 1 << 20))
+        part = posix_read(CHANNEL, min(size, 1 << 20))
         if not part:
             posix._exit(0)  # The supervisor is gone or has seen enough.
+        if len(part) == size and not parts:
+            return part
         parts.append(part)
         size -= len(part)
     return b"".join(parts)
@@ -41,9 +59,10 @@ def receive():
 
 
 def send(kind, body=b""):
-    message = memoryview(len(body).to_bytes(4, "little") + kind + body)
-    while message:
-        message = message[posix_write(RESULT, message):]
+    message = len(body).to_bytes(4, "little") + kind + body
+    done = posix_write(CHANNEL, message)
+    while done < len(message):
+        done += posix_write(CHANNEL, memoryview(message)[done:])
 
 
 def send_error(error):
@@ -80,11 +99,19 @@ def exit_with(status):
     posix._exit(status)
 
 
+def path_of_source():
+    return posix.getcwd() + "/solution.py"
+
+
 def new_module(name):
     module = type(sys)(name)
-    module.__dict__.update(__builtins__=builtins, __file__=PATH)
+    module.__dict__.update(__builtins__=builtins, __file__=path_of_source())
     sys.modules[name] = module
     return module
+
+
+def compile_program(source):
+    return compile(source, path_of_source(), "exec", dont_inherit=True)
 
 
 def exit_status(code):
@@ -111,35 +138,11 @@ def run_main(code):
     exit_with(status)
 
 
-def wait_for(pid):
-    """Reports the end of a child, once nothing that it started is left."""
-    _, status, usage = posix.wait4(pid, 0)
-    try:
-        posix.kill(-1, 9)
-    except OSError:
-        pass
-    cpu = int((usage.ru_utime + usage.ru_stime) * 1e6)
-    send(b"X", dumps((status, cpu, usage.ru_maxrss), 2))
-
-
 def serve_inputs(source):
-    code = compile(source, PATH, "exec", dont_inherit=True)
+    code = compile_program(source)
     send(b"L")
-    while True:
-        _, body = receive()
-        stdin = posix.memfd_create("stdin")
-        rest = memoryview(body)
-        while rest:
-            rest = rest[posix_write(stdin, rest):]
-        posix.lseek(stdin, 0, 0)
-        pid = posix.fork()
-        if pid == 0:
-            posix.dup2(stdin, 0)
-            posix.closerange(3, 256)
-            del body, rest
-            run_main(code)
-        posix.close(stdin)
-        wait_for(pid)
+    next_request()
+    run_main(code)
 
 
 def find_function(program, name):
@@ -150,7 +153,8 @@ def find_function(program, name):
     raise NameError("the program defines no function " + repr(name))
 
 
-def call(program, body):
+def answer_call(program, body):
+    """False if the function raised."""
     name, args, kwargs = loads(body)
     try:
         value = find_function(program, name)(*args, **kwargs)
@@ -159,28 +163,34 @@ def call(program, body):
     except BaseException as error:
         print_error(error)
         send_error(error)
-        posix._exit(1)
+        return False
     try:
         answer = dumps(value, 2)
     except ValueError:
         send(b"U", type(value).__name__.encode("utf-8", "replace"))
     else:
         send(b"V", answer)
-    posix._exit(0)
+    return True
+
+
+def answer_calls(program):
+    while True:
+        kind, body = receive()
+        if kind != b"C":
+            posix._exit(0)
+        answer_call(program, body)
 
 
 def serve_calls(source):
     program = new_module("solution").__dict__
-    exec(compile(source, PATH, "exec", dont_inherit=True), program)
+    exec(compile_program(source), program)
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
     send(b"L")
-    while True:
-        _, body = receive()
-        pid = posix.fork()
-        if pid == 0:
-            call(program, body)
-        wait_for(pid)
+    request = next_request()
+    if request[:1] in b"Mm":
+        answer_calls(program)
+    posix._exit(0 if answer_call(program, request[1:]) else 1)
 
 
 def names_in(code):
@@ -230,34 +240,86 @@ def run_test(function_name, source):
 
 def serve_tests():
     send(b"L")
-    while True:
-        _, body = receive()
-        pid = posix.fork()
-        if pid == 0:
-            run_test(*loads(body))
-        wait_for(pid)
+    run_test(*loads(next_request()[1:]))
 
 
-def main():
+def serve(become_init):
     send(b"H")
     mode, source = loads(receive()[1])
-    sys.argv = ["solution.py"]
-    builtins.exit = builtins.quit = sys.exit  # As `site` would, left out.
-    sys.path[:] = [path for path in sys.path if path.startswith("/usr/lib")]
+    if mode == "test":
+        serve_tests()
+    if mode == "call":
+        # Programs are not process 1, for which the kernel has its own rules.
+        become_init()
     try:
-        file = posix.open(PATH, posix.O_WRONLY | posix.O_CREAT, 0o644)
+        file = posix.open("solution.py", posix.O_WRONLY | posix.O_CREAT, 0o644)
         posix_write(file, source)
         posix.close(file)
         if mode == "stdio":
             serve_inputs(source)
-        elif mode == "call":
-            serve_calls(source)
         else:
-            serve_tests()
+            serve_calls(source)
     except BaseException as error:
         print_error(error)
         send_error(error)
         posix._exit(1)
+
+
+def load_library(path):
+    library = ctypes.PyDLL(path)  # Which keeps the interpreter's lock.
+    library.ponder_next_request.restype = ctypes.py_object
+    global next_request
+
+    def next_request():
+        request = library.ponder_next_request(thread_count())
+        for hooks in fork_hooks:
+            posix.register_at_fork(**hooks)
+        return request
+
+    return library
+
+
+def preload():
+    """Imports, but leaves what modules do after a fork to the programs' forks:
+    random alone would seed itself anew for a fifth of what a test costs. So
+    every run starts with the same random numbers."""
+    import os
+    os.register_at_fork = lambda **hooks: fork_hooks.append(hooks)
+    for module in PRELOADED:
+        __import__(module)
+    os.register_at_fork = posix.register_at_fork
+    sys.modules["random"].seed(0)
+
+
+def become_zygote(uid):
+    """Returns in process 1 of each run, with what splits the runner off it."""
+    library = load_library("/zygote.so")
+    posix.unlink("/zygote.so")
+    preload()
+    gc.collect()
+    gc.freeze()
+    library.ponder_zygote_serve(ctypes.c_long(uid))
+    if library.ponder_zygote_enter() != 0:
+        posix._exit(126)
+
+    def become_init():
+        child = posix.fork()
+        if child:
+            library.ponder_zygote_init(child)
+
+    return become_init
+
+
+def main():
+    builtins.exit = builtins.quit = sys.exit  # As `site` would, left out.
+    sys.path[:] = [path for path in sys.path if path.startswith("/usr/lib")]
+    uid = sys.argv[1:]
+    sys.argv = ["solution.py"]
+    if uid:
+        serve(become_zygote(int(uid[0])))
+    load_library("/proc/self/fd/4")
+    posix.close(4)
+    serve(lambda: None)
 
 
 main()

@@ -332,6 +332,11 @@ void CheckReward(const RewardConfig& reward, Checker& check) {
                 0);
   check.AtLeast(path, "disk_bytes", static_cast<double>(limits.disk_bytes()),
                 0);
+  check.AtLeast(path, "inodes", static_cast<double>(limits.inodes()), 16);
+  check.AtLeast(path, "open_files", limits.open_files(), 16);
+  check.AtLeast(path, "stack_bytes", static_cast<double>(limits.stack_bytes()),
+                65536);
+  check.Above(path, "suite_wall_seconds", limits.suite_wall_seconds(), 0);
   check.AtLeast("reward", "sandbox_slots", reward.sandbox_slots(), 0);
   check.Above("reward", "timeout_seconds", reward.timeout_seconds(), 0);
   names.clear();

@@ -364,6 +364,12 @@ absl::StatusOr<TestSuite> TestSuiteFromJson(const Json& json) {
   PONDER_ASSIGN_OR_RETURN(*suite.mutable_fn(), OptionalString(json, "fn"));
   PONDER_ASSIGN_OR_RETURN(*suite.mutable_checker(),
                           OptionalString(json, "checker"));
+  PONDER_ASSIGN_OR_RETURN(*suite.mutable_checker_code(),
+                          OptionalString(json, "checker_code"));
+  PONDER_ASSIGN_OR_RETURN(*suite.mutable_language(),
+                          OptionalString(json, "language"));
+  PONDER_ASSIGN_OR_RETURN(*suite.mutable_preamble(),
+                          OptionalString(json, "preamble"));
   if (suite.kind() != "stdio" && suite.kind() != "call" &&
       suite.kind() != "assert") {
     return absl::InvalidArgumentError(

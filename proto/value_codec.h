@@ -43,7 +43,8 @@ nlohmann::ordered_json ValueToJson(const Value& value);
 //   {"kind": "call",   "fn": "add", "visible": [[[1, 2], 3]], ...}
 //   {"kind": "assert", "fn": "add", "visible": ["assert add(1, 2) == 3"], ...}
 // A case may be an object too: {"stdin", "stdout"}, {"args", "expected"} or
-// {"code"}. Further keys of the suite are passed over (tasks have a "prompt").
+// {"code"}. "checker_code", "language" and "preamble" are as in TestSuite.
+// Further keys of the suite are passed over (tasks have a "prompt").
 // INVALID_ARGUMENT names the case and what is wrong with it.
 absl::StatusOr<TestSuite> TestSuiteFromJson(const nlohmann::ordered_json& json);
 

@@ -191,8 +191,8 @@ VerifierScore ScoreRepetition(const Problem& problem,
 // Runs programs: on threads of its own, one for each slot of the sandbox.
 class CodeScorer final : public Verifier {
  public:
-  CodeScorer(SandboxPool* pool, const CodeVerifier::Options& options)
-      : verifier_(pool, options), num_slots_(pool->num_slots()) {}
+  CodeScorer(Sandbox* sandbox, const CodeVerifier::Options& options)
+      : verifier_(sandbox, options), num_slots_(sandbox->num_slots()) {}
 
   absl::StatusOr<std::vector<VerifierScore>> Score(
       absl::Span<const SampleToScore> samples,
@@ -222,7 +222,8 @@ class CodeScorer final : public Verifier {
     if (parts.has_thought && !parts.thought_closed) {
       return Judged(false, "the thought was not closed");
     }
-    const absl::string_view program = ExtractProgram(parts.answer);
+    const ExtractedProgram program =
+        ExtractProgram(parts.answer, problem.tests().language());
     absl::StatusOr<CodeResult> code =
         verifier_.Verify(program, problem.tests(), cancel);
     VerifierScore score;
@@ -233,11 +234,12 @@ class CodeScorer final : public Verifier {
       return code.status();
     } else {
       score = Judged(code->correct, std::move(code->reason));
+      score.value = code->value;
       // The form is a block of code; there is no second, looser reading of it.
       score.flexible_correct = code->correct;
       score.timed_out = code->timed_out;
     }
-    score.extracted = std::string(program);
+    score.extracted = std::string(program.source);
     return score;
   }
 
@@ -261,9 +263,9 @@ class NoCodeScorer final : public Verifier {
 
 }  // namespace
 
-VerifierMap BuiltInVerifiers(SandboxPool* pool,
+VerifierMap BuiltInVerifiers(Sandbox* sandbox,
                              const CodeVerifier::Options& options,
-                             std::string why_no_pool) {
+                             std::string why_no_sandbox) {
   VerifierMap verifiers;
   const auto add = [&](const char* name, FunctionVerifier::Function function) {
     verifiers[name] = std::make_unique<FunctionVerifier>(function);
@@ -274,10 +276,11 @@ VerifierMap BuiltInVerifiers(SandboxPool* pool,
   add("language", ScoreLanguage);
   add("length", ScoreLength);
   add("repetition", ScoreRepetition);
-  if (pool != nullptr) {
-    verifiers["code"] = std::make_unique<CodeScorer>(pool, options);
+  if (sandbox != nullptr) {
+    verifiers["code"] = std::make_unique<CodeScorer>(sandbox, options);
   } else {
-    verifiers["code"] = std::make_unique<NoCodeScorer>(std::move(why_no_pool));
+    verifiers["code"] =
+        std::make_unique<NoCodeScorer>(std::move(why_no_sandbox));
   }
   return verifiers;
 }

@@ -7,7 +7,7 @@
 
 #include "reward/code_verifier.h"
 #include "reward/verifier.h"
-#include "sandbox/sandbox_pool.h"
+#include "sandbox/sandbox.h"
 
 namespace ponder {
 
@@ -15,11 +15,11 @@ namespace ponder {
 // repetition: how is the response written? Those without a right and wrong
 // call a response correct that has the best value there is.
 //
-// Without a pool (null), code is FAILED_PRECONDITION with `why_no_pool`. The
-// pool is not owned and outlives the verifiers.
-VerifierMap BuiltInVerifiers(SandboxPool* pool,
+// Without a sandbox (null), code is FAILED_PRECONDITION with `why_no_sandbox`.
+// The sandbox is not owned and outlives the verifiers.
+VerifierMap BuiltInVerifiers(Sandbox* sandbox,
                              const CodeVerifier::Options& options,
-                             std::string why_no_pool);
+                             std::string why_no_sandbox);
 
 // Of the names above, those that judge the answer itself. A response that hit
 // the token limit has none.

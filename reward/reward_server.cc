@@ -11,6 +11,8 @@
 #include "grpcpp/grpcpp.h"
 #include "grpcpp/health_check_service_interface.h"
 #include "reward/builtin_verifiers.h"
+#include "sandbox/remote_sandbox.h"
+#include "sandbox/sandbox_pool.h"
 
 namespace ponder {
 namespace {
@@ -20,23 +22,33 @@ int NumSharedThreads() {
   return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
 }
 
+absl::StatusOr<std::unique_ptr<Sandbox>> MakeSandbox(
+    const RewardServer::Options& options) {
+  if (!options.sandbox_address.empty()) {
+    return RemoteSandbox::Connect(options.sandbox_address);
+  }
+  SandboxPool::Options pool;
+  pool.num_slots = options.sandbox_slots;
+  pool.allow_unsafe = options.unsafe_no_sandbox;
+  return SandboxPool::Create(std::move(pool));
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<RewardServer>> RewardServer::Start(
     Options options) {
   PONDER_RETURN_IF_ERROR(ValidateRunLimits(options.code.limits));
   auto server = absl::WrapUnique(new RewardServer);
-  absl::StatusOr<std::unique_ptr<SandboxPool>> pool =
-      SandboxPool::Create(options.sandbox_slots);
-  if (pool.ok()) {
-    server->pool_ = *std::move(pool);
-  } else if (absl::IsInvalidArgument(pool.status())) {
-    return pool.status();
+  absl::StatusOr<std::unique_ptr<Sandbox>> sandbox = MakeSandbox(options);
+  if (sandbox.ok()) {
+    server->sandbox_ = *std::move(sandbox);
+  } else if (absl::IsInvalidArgument(sandbox.status())) {
+    return sandbox.status();
   } else {
-    server->sandbox_status_ = pool.status();
+    server->sandbox_status_ = sandbox.status();
   }
   VerifierMap verifiers =
-      BuiltInVerifiers(server->pool_.get(), options.code,
+      BuiltInVerifiers(server->sandbox_.get(), options.code,
                        std::string(server->sandbox_status_.message()));
   for (auto& [name, verifier] : options.plugins) {
     if (!verifiers.emplace(name, std::move(verifier)).second) {

@@ -14,7 +14,7 @@
 #include "reward/reward_service.h"
 #include "reward/scorer.h"
 #include "reward/verifier.h"
-#include "sandbox/sandbox_pool.h"
+#include "sandbox/sandbox.h"
 
 namespace ponder {
 
@@ -24,6 +24,9 @@ class RewardServer {
   struct Options {
     std::string address = "127.0.0.1:0";  // Port 0: any free port.
     int sandbox_slots = 0;                // Programs at a time. 0: one a core.
+    std::string sandbox_address;          // Of a sandbox server; "": none.
+    // Runs programs without isolation where there is no other way.
+    bool unsafe_no_sandbox = false;
     CodeVerifier::Options code;
     // Beside the built-in ones, whose names they may not have.
     VerifierMap plugins;
@@ -31,8 +34,8 @@ class RewardServer {
 
   // UNAVAILABLE if the address cannot be listened on, INVALID_ARGUMENT for
   // limits that no program could run with and a plug-in's name that is taken.
-  // Where nothing can be isolated the
-  // server still starts and refuses problems with code; see sandbox_status().
+  // Where nothing can be isolated, or the sandbox server does not answer, this
+  // one still starts and refuses problems with code; see sandbox_status().
   static absl::StatusOr<std::unique_ptr<RewardServer>> Start(Options options);
 
   RewardServer(const RewardServer&) = delete;
@@ -54,7 +57,7 @@ class RewardServer {
 
   // In the order in which they need one another.
   absl::Status sandbox_status_;
-  std::unique_ptr<SandboxPool> pool_;
+  std::unique_ptr<Sandbox> sandbox_;
   std::unique_ptr<Scorer> scorer_;
   std::unique_ptr<RewardServiceImpl> service_;
   std::unique_ptr<grpc::Server> server_;

@@ -12,6 +12,7 @@
 #include "gtest/gtest.h"
 #include "proto/verifier_names.h"
 #include "reward/builtin_verifiers.h"
+#include "sandbox/sandbox_pool.h"
 
 namespace ponder {
 namespace {
@@ -346,20 +347,24 @@ TEST(ScorerTest, CodeProblemWithoutTestsIsUnscorable) {
   EXPECT_THAT(scored->reason(), HasSubstr("needs tests"));
 }
 
+absl::string_view Source(absl::string_view answer) {
+  return ExtractProgram(answer, "").source;
+}
+
 TEST(ExtractProgramTest, LastFencedBlock) {
-  EXPECT_EQ(ExtractProgram("x = 1\n"), "x = 1\n");
-  EXPECT_EQ(ExtractProgram("Here:\n```python\na\n```\nor\n```py\nb\n```\nEnd"),
-            "b\n");
-  EXPECT_EQ(ExtractProgram("```\na\n```"), "a\n");
-  EXPECT_EQ(ExtractProgram("```Python3\na\n```\n"), "a\n");
+  EXPECT_EQ(Source("x = 1\n"), "x = 1\n");
+  EXPECT_EQ(Source("Here:\n```python\na\n```\nor\n```py\nb\n```\nEnd"), "b\n");
+  EXPECT_EQ(Source("```\na\n```"), "a\n");
+  EXPECT_EQ(Source("```Python3\na\n```\n"), "a\n");
   // Output that is shown behind the program is not the program.
-  EXPECT_EQ(ExtractProgram("```python\na\n```\n```text\n42\n```"), "a\n");
-  EXPECT_EQ(ExtractProgram("```cpp\nint main\n```"), "");
+  EXPECT_EQ(Source("```python\na\n```\n```text\n42\n```"), "a\n");
+  EXPECT_EQ(ExtractProgram("```cpp\nint main\n```", "").language, "cpp");
+  EXPECT_EQ(ExtractProgram("```cpp\nint main\n```", "python").source, "");
   // Cut off, or the end was left out.
-  EXPECT_EQ(ExtractProgram("```python\na\nb"), "a\nb");
-  EXPECT_EQ(ExtractProgram("  ```python\n  a\n  ```"), "  a\n");
-  EXPECT_EQ(ExtractProgram("```python"), "");
-  EXPECT_EQ(ExtractProgram(""), "");
+  EXPECT_EQ(Source("```python\na\nb"), "a\nb");
+  EXPECT_EQ(Source("  ```python\n  a\n  ```"), "  a\n");
+  EXPECT_EQ(Source("```python"), "");
+  EXPECT_EQ(Source(""), "");
 }
 
 class CodeScorerTest : public testing::Test {

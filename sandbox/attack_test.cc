@@ -140,6 +140,57 @@ int NumFailures() {
   return failures;
 }
 
+// The programs in testcases/, by testcases.json: what must happen to each.
+TEST(AttackTest, OwnProgramsAreHeld) {
+  const std::string folder = "sandbox/testcases";
+  const auto list = ReadFile(folder + "/testcases.json");
+  const auto tasks_text = ReadFile(folder + "/tasks.json");
+  ASSERT_TRUE(list.ok() && tasks_text.ok());
+  const auto pool = SandboxPool::Create(1);
+  if (!pool.ok()) GTEST_SKIP() << pool.status();
+  const auto cases = ParseJson(*list, "testcases.json");
+  const auto tasks = ParseJson(*tasks_text, "tasks.json");
+  ASSERT_TRUE(cases.ok() && tasks.ok());
+  const auto honest = TestSuiteFromJson((*tasks)["add_func"]);
+  ASSERT_TRUE(honest.ok());
+  RunLimits limits;
+  limits.cpu = absl::Seconds(1);
+  limits.wall = absl::Seconds(3);
+  for (const Json& one : *cases) {
+    const std::string name = one["name"];
+    SCOPED_TRACE(name);
+    const auto program =
+        ReadFile(absl::StrCat(folder, "/", std::string(one["file"])));
+    ASSERT_TRUE(program.ok());
+    const auto suite = TestSuiteFromJson((*tasks)[std::string(one["task"])]);
+    ASSERT_TRUE(suite.ok());
+    const auto report = (*pool)->Judge({*program, std::string(one["language"])},
+                                       *suite, limits, {}, nullptr);
+    if (absl::IsFailedPrecondition(report.status())) {
+      std::printf("%s passed over: %s\n", name.c_str(),
+                  std::string(report.status().message()).c_str());
+      continue;
+    }
+    ASSERT_TRUE(report.ok()) << report.status();
+    bool allowed = false;
+    for (const Json& verdict : one["verdicts"]) {
+      allowed |= VerdictName(report->verdict) == std::string(verdict);
+    }
+    const std::string output = AllOutput(*report);
+    EXPECT_TRUE(allowed) << VerdictName(report->verdict) << "\n"
+                         << output.substr(0, 2000);
+    EXPECT_FALSE(absl::StrContains(output, "PWNED")) << output.substr(0, 2000);
+    EXPECT_FALSE(absl::StrContains(output, "EXPECTED-7f"));
+    for (const TestResult& test : report->tests) {
+      EXPECT_LE(test.wall, limits.wall + absl::Seconds(1));
+    }
+    const auto next = (*pool)->Judge({"def add(a, b): return a + b"}, *honest,
+                                     limits, {}, nullptr);
+    ASSERT_TRUE(next.ok()) << next.status();
+    EXPECT_EQ(next->verdict, RunVerdict::kAccepted) << next->message;
+  }
+}
+
 TEST(AttackTest, ProgramsAreHeld) {
   const auto list = ReadFile(AttackFolder() + "/attacks.jsonl");
   const auto tasks_text = ReadFile(AttackFolder() + "/tasks.json");
@@ -162,7 +213,6 @@ TEST(AttackTest, ProgramsAreHeld) {
     if (line.empty()) continue;
     const auto attack = ParseJson(line, "attacks.jsonl");
     ASSERT_TRUE(attack.ok()) << attack.status();
-    if ((*attack)["language"] != "python") continue;
     const std::string name = (*attack)["name"];
     SCOPED_TRACE(name);
     if (!(*pool)->limits_memory_by_cgroup() &&
@@ -179,7 +229,9 @@ TEST(AttackTest, ProgramsAreHeld) {
         TestSuiteFromJson((*tasks)[std::string((*attack)["task"])]);
     ASSERT_TRUE(suite.ok()) << suite.status();
 
-    const auto report = (*pool)->Judge(*program, *suite, limits);
+    const auto report =
+        (*pool)->Judge({*program, std::string((*attack)["language"])}, *suite,
+                       limits, {}, nullptr);
     ASSERT_TRUE(report.ok()) << report.status();
 
     const Json& must = (*attack)["must_happen"];
@@ -211,14 +263,14 @@ TEST(AttackTest, ProgramsAreHeld) {
     }
     fixtures.ExpectUntouched();
 
-    const auto honest =
-        (*pool)->Judge("def add(a, b): return a + b", *honest_suite, limits);
+    const auto honest = (*pool)->Judge({"def add(a, b): return a + b"},
+                                       *honest_suite, limits, {}, nullptr);
     ASSERT_TRUE(honest.ok()) << honest.status();
     EXPECT_EQ(honest->verdict, RunVerdict::kAccepted) << honest->message;
     num_held += NumFailures() == failures_before;
   }
   RecordProperty("held", absl::StrCat(num_held, " of ", num_programs));
-  std::printf("%d of %d Python programs held\n", num_held, num_programs);
+  std::printf("%d of %d programs held\n", num_held, num_programs);
 }
 
 }  // namespace

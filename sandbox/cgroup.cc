@@ -47,9 +47,17 @@ std::optional<int64_t> Field(const std::string& text, absl::string_view key) {
   return std::nullopt;
 }
 
-std::optional<int64_t> Number(const std::string& path) {
+// The whole of a small file that stays open.
+std::string ReadAgain(const UniqueFd& file) {
+  char text[4096];
+  const ssize_t size =
+      file.is_open() ? pread(file.get(), text, sizeof(text), 0) : 0;
+  return std::string(text, size > 0 ? static_cast<size_t>(size) : 0);
+}
+
+std::optional<int64_t> Number(const UniqueFd& file) {
   int64_t value;
-  if (absl::SimpleAtoi(ReadKnob(path), &value)) return value;
+  if (absl::SimpleAtoi(ReadAgain(file), &value)) return value;
   return std::nullopt;
 }
 
@@ -124,7 +132,25 @@ std::unique_ptr<Cgroup> Cgroup::Create(absl::string_view name) {
   } else {
     group->MakeVersion2(name);
   }
+  group->OpenReaders();
   return group;
+}
+
+void Cgroup::OpenReaders() {
+  const auto open_file = [](const std::string& path, int flags) {
+    return UniqueFd(open(path.c_str(), flags | O_CLOEXEC));
+  };
+  if (counts_cpu()) cpu_reader_ = open_file(cpu_file_, O_RDONLY);
+  if (!limits_memory()) return;
+  oom_reader_ =
+      open_file(absl::StrCat(memory_, version2_ ? "/memory.events"
+                                                : "/memory.oom_control"),
+                O_RDONLY);
+  // Version 2's peak cannot be reset, so it would be that of earlier runs.
+  if (!version2_) {
+    peak_reader_ =
+        open_file(absl::StrCat(memory_, "/memory.max_usage_in_bytes"), O_RDWR);
+  }
 }
 
 bool Cgroup::MakeVersion1(absl::string_view controller, absl::string_view name,
@@ -184,9 +210,7 @@ bool Cgroup::Prepare(int64_t memory_bytes, int64_t processes) {
       if (!version2_) WriteKnob(with_swap, text);
       memory_limit_ = memory_bytes;
     }
-    if (!version2_) {
-      WriteKnob(absl::StrCat(memory_, "/memory.max_usage_in_bytes"), "0");
-    }
+    if (peak_reader_.is_open()) (void)!pwrite(peak_reader_.get(), "0", 1, 0);
   }
   if (limits_processes() && processes_limit_ != processes) {
     if (!WriteKnob(absl::StrCat(pids_, "/pids.max"), absl::StrCat(processes))) {
@@ -207,23 +231,19 @@ std::string Cgroup::ProcsFiles() const {
 
 std::optional<int64_t> Cgroup::CpuMicros() const {
   if (!counts_cpu()) return std::nullopt;
-  if (version2_) return Field(ReadKnob(cpu_file_), "usage_usec");
-  const std::optional<int64_t> nanos = Number(cpu_file_);
+  if (version2_) return Field(ReadAgain(cpu_reader_), "usage_usec");
+  const std::optional<int64_t> nanos = Number(cpu_reader_);
   if (!nanos.has_value()) return std::nullopt;
   return *nanos / 1000;
 }
 
 int64_t Cgroup::OomKills() const {
   if (!limits_memory()) return 0;
-  const std::string path = absl::StrCat(
-      memory_, version2_ ? "/memory.events" : "/memory.oom_control");
-  return Field(ReadKnob(path), "oom_kill").value_or(0);
+  return Field(ReadAgain(oom_reader_), "oom_kill").value_or(0);
 }
 
 std::optional<int64_t> Cgroup::PeakMemoryBytes() const {
-  // Version 2's peak cannot be reset, so it would be that of earlier runs.
-  if (!limits_memory() || version2_) return std::nullopt;
-  return Number(absl::StrCat(memory_, "/memory.max_usage_in_bytes"));
+  return peak_reader_.is_open() ? Number(peak_reader_) : std::nullopt;
 }
 
 bool Cgroup::IsEmpty() const {

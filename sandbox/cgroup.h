@@ -11,6 +11,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "sandbox/unique_fd.h"
 
 namespace ponder {
 
@@ -52,6 +53,12 @@ class Cgroup {
   bool MakeVersion1(absl::string_view controller, absl::string_view name,
                     std::string* folder);
   void MakeVersion2(absl::string_view name);
+  void OpenReaders();
+
+  // Kept open, because they are read in every run.
+  UniqueFd cpu_reader_;
+  UniqueFd oom_reader_;
+  UniqueFd peak_reader_;  // Version 1: written to, to start anew.
 
   std::vector<std::string> folders_;  // Removed at the end.
   std::string memory_;                // Folder with the memory controller.

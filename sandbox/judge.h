@@ -1,114 +1,62 @@
 // Judges a program by tests, in sandboxes.
 //
 // The program's sandbox is given inputs, one test at a time, and returns
-// output, values and exit statuses. Expected values and test code never enter
-// it, and what comes out is data that is compared here: there is no verdict in
-// there to forge. A test passes only if its own answer arrived, whole and
-// right, and its process then ended by itself with status 0.
+// output, values and exit statuses. Expected values, checkers and test code
+// never enter it, and what comes out is data that is compared here: there is no
+// verdict in there to forge. A test passes only if its own answer arrived,
+// whole and right, and its process then ended by itself with status 0.
 //
-//   stdio   A fork of an interpreter that has not yet run anything runs the
-//           program, as __main__, with the test's standard input.
-//   call    The program is loaded once, as a module; each test calls the
-//           function in a fork of it. Values of exact built-in types come back
-//           (see python_value.h); anything else is a wrong answer.
-//   assert  The test's code runs in a second sandbox. Names that it uses and
-//           does not define are functions there that send their arguments to
-//           the program's sandbox and return the value that comes back. If the
-//           suite names a function and the code defines check(candidate), as
-//           in HumanEval, that is called with the function. So the program
-//           cannot touch the test, but the form has limits: only values cross,
-//           hence a test that needs an object of the program's own class, or
-//           an argument changed in place, fails; and a test that relies on a
-//           helper of the program (HumanEval/32 uses its `poly`) believes that
-//           helper.
+//   stdio   A program that reads and prints: Python's in a fork of an
+//           interpreter that has not yet run anything, the others' in a sandbox
+//           of its own. Compared by lines, with a tolerance, or by a checker
+//           program in a third sandbox.
+//   call    Python. The program is loaded once, as a module; each test calls
+//           the function in a fork of it. Values of exact built-in types come
+//           back (see python_value.h); anything else is a wrong answer.
+//   assert  Python. The test's code runs in a second sandbox. Names that it
+//           uses and does not define are functions there that send their
+//           arguments to the program's sandbox and return the value that comes
+//           back. All calls of one test are made in one fork of the program.
+//           See docs/sandbox.md for what this form cannot promise.
 
 #ifndef PONDER_SANDBOX_JUDGE_H_
 #define PONDER_SANDBOX_JUDGE_H_
 
-#include <cstdint>
-#include <string>
-#include <vector>
-
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "absl/time/time.h"
-#include "proto/reward.pb.h"
+#include "proto/sandbox.pb.h"
 #include "sandbox/cancel_token.h"
-#include "sandbox/run_limits.h"
-#include "sandbox/session.h"
+#include "sandbox/compiler.h"
+#include "sandbox/language.h"
+#include "sandbox/sandbox_slot.h"
+#include "sandbox/verdict.h"
 
 namespace ponder {
 
-enum class RunVerdict {
-  kAccepted,
-  kWrongAnswer,
-  kRuntimeError,
-  kTimeLimit,
-  kMemoryLimit,
-  kOutputLimit,
-  kNotRun,  // An earlier test failed.
+// What a job runs with, all borrowed; nothing else uses the slot meanwhile.
+struct JobContext {
+  const Language& language;
+  Compiler& compiler;
+  SandboxSlot& slot;
+  const RunLimits& limits;
+  const CancelToken* cancel;  // May be null.
 };
 
-// AC, WA, RE, TLE, MLE, OLE, or "-" for kNotRun.
-absl::string_view VerdictName(RunVerdict verdict);
+// Both block. INVALID_ARGUMENT for tests that judge nothing or that the
+// language cannot meet, CANCELLED, FAILED_PRECONDITION if the language is not
+// installed, and INTERNAL, UNAVAILABLE or RESOURCE_EXHAUSTED if the sandbox was
+// lost: then nothing is known about the program.
+absl::StatusOr<JudgeReport> JudgeInSlot(const JobContext& context,
+                                        absl::string_view program,
+                                        const TestSuite& suite,
+                                        const JudgeOptions& options);
 
-struct TestResult {
-  RunVerdict verdict = RunVerdict::kNotRun;
-  int exit_code = 0;  // Of the test's process.
-  int signal = 0;     // That ended it. 0: it ended by itself.
-  absl::Duration cpu;
-  absl::Duration wall;
-  std::string message;  // What went wrong, for a person.
-};
-
-struct JudgeReport {
-  // Of the first test that failed, kAccepted if all passed.
-  RunVerdict verdict = RunVerdict::kAccepted;
-  std::string message;            // Of the same test.
-  std::vector<TestResult> tests;  // Visible ones first, in their order.
-  // Of the first test that failed, otherwise of the last.
-  int exit_code = 0;
-  int signal = 0;
-  CapturedOutput output;
-  absl::Duration cpu;   // Of everything, the interpreter's start included.
-  absl::Duration wall;  // The same.
-  int64_t peak_memory_bytes = 0;
-
-  int num_passed() const;
-};
-
-struct JudgeOptions {
-  bool stop_at_first_failure = true;
-};
-
-// What a program did with one input.
-struct RunReport {
-  RunVerdict verdict = RunVerdict::kAccepted;  // kAccepted: it ended with 0.
-  int exit_code = 0;
-  int signal = 0;
-  CapturedOutput output;
-  absl::Duration cpu;
-  absl::Duration wall;
-  int64_t peak_memory_bytes = 0;
-  std::string message;
-};
-
-// One job in one or two cells, which nothing else uses meanwhile. Blocks.
-// INVALID_ARGUMENT for tests that judge nothing, CANCELLED, and INTERNAL,
-// UNAVAILABLE or RESOURCE_EXHAUSTED if the sandbox was lost: then nothing is
-// known about the program.
-absl::StatusOr<JudgeReport> JudgeInCells(
-    const SandboxTools& tools, SandboxCell& program_cell,
-    SandboxCell& checker_cell, absl::string_view program,
-    const TestSuite& suite, const RunLimits& limits,
-    const JudgeOptions& options, const CancelToken* cancel);
-
-absl::StatusOr<RunReport> RunInCell(const SandboxTools& tools,
-                                    SandboxCell& cell,
+absl::StatusOr<RunReport> RunInSlot(const JobContext& context,
                                     absl::string_view program,
-                                    absl::string_view standard_input,
-                                    const RunLimits& limits,
-                                    const CancelToken* cancel);
+                                    absl::string_view standard_input);
+
+// The cell that Python programs, and test code, run in.
+CellKind PythonCell(const SandboxTools& tools);
 
 }  // namespace ponder
 

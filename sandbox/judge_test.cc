@@ -43,7 +43,8 @@ class JudgeTest : public testing::Test {
   static JudgeReport Judge(const std::string& program, const TestSuite& suite,
                            const RunLimits& limits = RunLimits(),
                            const JudgeOptions& options = {}) {
-    const auto report = Pool()->Judge(program, suite, limits, options);
+    const auto report =
+        Pool()->Judge({program}, suite, limits, options, nullptr);
     EXPECT_TRUE(report.ok()) << report.status();
     return report.ok() ? *report : JudgeReport();
   }
@@ -281,7 +282,7 @@ TEST_F(JudgeTest, AssertIsOutOfTheProgramsReach) {
 
 TEST_F(JudgeTest, TestsThatJudgeNothingAreRefused) {
   const auto status = [](const TestSuite& suite) {
-    return Pool()->Judge("x = 1", suite, RunLimits()).status();
+    return Pool()->Judge({"x = 1"}, suite, RunLimits(), {}, nullptr).status();
   };
   EXPECT_TRUE(absl::IsInvalidArgument(
       status(Suite(R"({"kind":"assert","hidden":["assert 1 + 1 == 2"]})"))));

@@ -548,6 +548,12 @@ PythonValue PythonBytes(absl::string_view bytes) {
   return value;
 }
 
+PythonValue PythonDict() {
+  PythonValue value;
+  value.kind = Kind::kDict;
+  return value;
+}
+
 PythonValue PythonTuple(std::vector<PythonValue> items) {
   PythonValue value;
   value.kind = Kind::kTuple;

@@ -81,6 +81,7 @@ std::string Describe(const PythonValue& value, size_t max_bytes);
 PythonValue PythonString(absl::string_view text);
 PythonValue PythonBytes(absl::string_view bytes);
 PythonValue PythonTuple(std::vector<PythonValue> items);
+PythonValue PythonDict();  // Empty.
 
 }  // namespace ponder
 

@@ -24,9 +24,13 @@ struct RunLimits {
   int64_t output_bytes = int64_t{1} << 20;  // Each stream, each test.
   int64_t file_bytes = int64_t{16} << 20;   // Largest file.
   int64_t disk_bytes = int64_t{64} << 20;   // All files together.
+  int64_t inodes = 4096;                    // Files, folders, links.
+  int32_t open_files = 256;                 // Of a process.
+  int64_t stack_bytes = int64_t{64} << 20;  // Of a process's first thread.
 };
 
 RunLimits RunLimitsFromConfig(const SandboxLimits& config);
+SandboxLimits RunLimitsToConfig(const RunLimits& limits);
 
 // INVALID_ARGUMENT names the field that no program could run with.
 absl::Status ValidateRunLimits(const RunLimits& limits);

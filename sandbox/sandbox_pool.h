@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,73 +14,79 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
-#include "proto/reward.pb.h"
+#include "proto/sandbox.pb.h"
 #include "sandbox/cancel_token.h"
-#include "sandbox/judge.h"
-#include "sandbox/run_limits.h"
-#include "sandbox/session.h"
+#include "sandbox/compiler.h"
+#include "sandbox/sandbox.h"
+#include "sandbox/sandbox_slot.h"
 
 namespace ponder {
 
 // Thread-safe. Programs run as users 61000 and following if this process is
 // root, so two programs of a pool cannot signal or trace each other.
-class SandboxPool {
+class SandboxPool final : public Sandbox {
  public:
-  // As many programs at a time as there are slots; 0: one a core. Runs a trial
-  // program. FAILED_PRECONDITION says in one sentence what this machine lacks:
-  // nothing is ever run without isolation.
+  struct Options {
+    int num_slots = 0;  // Programs that run at a time. 0: one a core.
+    // The only one that is tried. Default: the first that works.
+    std::optional<Backend> backend;
+    // Runs programs without any isolation where there is no other way. Each
+    // run warns on standard error.
+    bool allow_unsafe = false;
+    std::string compiler_cache = DefaultCompilerCache();
+  };
+
+  // Runs a trial program. FAILED_PRECONDITION says what this machine lacks:
+  // nothing is run without isolation unless that is allowed.
+  static absl::StatusOr<std::unique_ptr<SandboxPool>> Create(Options options);
   static absl::StatusOr<std::unique_ptr<SandboxPool>> Create(int num_slots);
 
   SandboxPool(const SandboxPool&) = delete;
   SandboxPool& operator=(const SandboxPool&) = delete;
-  ~SandboxPool();  // Waits for the runs that are under way.
+  ~SandboxPool() override;  // Waits for the runs that are under way.
 
-  // Judges a Python program by tests; see judge.h. Blocks until a slot is free
-  // and the program has ended, or `cancel` (may be null) says stop. A lost
-  // sandbox is tried a second time in another slot and is then UNAVAILABLE.
-  absl::StatusOr<JudgeReport> Judge(absl::string_view program,
+  // Blocks until a slot is free and the program has ended. A lost sandbox is
+  // tried a second time in a new slot and is then UNAVAILABLE.
+  absl::StatusOr<JudgeReport> Judge(const Program& program,
                                     const TestSuite& suite,
                                     const RunLimits& limits,
-                                    const JudgeOptions& options = {},
-                                    const CancelToken* cancel = nullptr)
+                                    const JudgeOptions& options,
+                                    const CancelToken* cancel) override
       ABSL_LOCKS_EXCLUDED(mu_);
-
-  // Runs a Python program once. The same.
-  absl::StatusOr<RunReport> Run(absl::string_view program,
+  absl::StatusOr<RunReport> Run(const Program& program,
                                 absl::string_view standard_input,
                                 const RunLimits& limits,
-                                const CancelToken* cancel = nullptr)
+                                const CancelToken* cancel) override
       ABSL_LOCKS_EXCLUDED(mu_);
+  int num_slots() const override { return num_slots_; }
 
-  int num_slots() const { return num_slots_; }
-
+  Backend backend() const { return tools_.backend; }
   // True if a memory cgroup bounds each program's processes together.
   bool limits_memory_by_cgroup() const { return limits_memory_by_cgroup_; }
 
  private:
-  // Two cells: a test's code never shares one with the program.
-  struct Slot {
-    SandboxCell program;
-    SandboxCell checker;
-  };
+  explicit SandboxPool(int num_slots, std::string compiler_cache)
+      : num_slots_(num_slots), compiler_(std::move(compiler_cache)) {}
 
-  explicit SandboxPool(int num_slots) : num_slots_(num_slots) {}
+  static absl::StatusOr<std::unique_ptr<SandboxPool>> CreateWith(
+      const Options& options, Backend backend);
 
-  std::unique_ptr<Slot> MakeSlot() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  std::unique_ptr<SandboxSlot> MakeSlot() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   bool HasFreeSlot() const ABSL_SHARED_LOCKS_REQUIRED(mu_) {
     return !free_.empty();
   }
   absl::Status InSlot(const CancelToken* cancel,
-                      const std::function<absl::Status(Slot&)>& work)
+                      const std::function<absl::Status(SandboxSlot&)>& work)
       ABSL_LOCKS_EXCLUDED(mu_);
 
   const int num_slots_;
   SandboxTools tools_;
   bool limits_memory_by_cgroup_ = false;
+  Compiler compiler_;
 
   absl::Mutex mu_;
-  std::vector<std::unique_ptr<Slot>> free_ ABSL_GUARDED_BY(mu_);
-  int num_cells_made_ ABSL_GUARDED_BY(mu_) = 0;
+  std::vector<std::unique_ptr<SandboxSlot>> free_ ABSL_GUARDED_BY(mu_);
+  int num_slots_made_ ABSL_GUARDED_BY(mu_) = 0;
 };
 
 // What the sandbox can promise on this machine.

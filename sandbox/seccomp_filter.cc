@@ -142,6 +142,13 @@ constexpr const char* kDenied[] = {
     "fremovexattr",
     "mknod",
     "mknodat",
+    // Asynchronous input and output of old: memory of the kernel.
+    "io_setup",
+    "io_submit",
+    "io_getevents",
+    "io_pgetevents",
+    "io_cancel",
+    "io_destroy",
 };
 
 // Calls newer than libseccomp 2.5.4; numbers since 424 are the same on all
@@ -165,7 +172,10 @@ constexpr uint64_t kNamespaceFlags[] = {
 constexpr uint64_t kLow32 = 0xffffffff;
 constexpr uint64_t kDeniedIoctls[] = {TIOCSTI, 0x541c /* TIOCLINUX */, TIOCCONS,
                                       TIOCSETD};
-constexpr uint64_t kDeniedFcntls[] = {F_SETPIPE_SZ, F_SETLEASE, F_NOTIFY};
+// Locks are seen by every sandbox that has the same file of the host.
+constexpr uint64_t kDeniedFcntls[] = {F_SETPIPE_SZ, F_SETLEASE, F_NOTIFY,
+                                      F_SETLK,      F_SETLKW,   F_OFD_SETLK,
+                                      F_OFD_SETLKW};
 
 absl::Status AddRules(scmp_filter_ctx context) {
   const uint32_t deny = SCMP_ACT_ERRNO(EPERM);

@@ -16,6 +16,7 @@
 #include "base/philox.h"
 #include "base/status_macros.h"
 #include "nlohmann/json.hpp"
+#include "proto/code_rows.h"
 #include "proto/text_config.h"
 #include "proto/value_codec.h"
 #include "rl/data/verl_ground_truth.h"
@@ -212,17 +213,14 @@ class RowParser {
     PONDER_ASSIGN_OR_RETURN(
         const Column tests,
         ColumnOf(json, "tests_field", config_.tests_field(), "tests"));
-    if (tests.found()) {
-      used.insert(tests.name);
-      if (tests.value->is_string()) {  // JSON in a string, as in flat tables.
-        PONDER_ASSIGN_OR_RETURN(const Json inner,
-                                ParseJson(tests.value->get<std::string>(),
-                                          absl::StrCat("column ", tests.name)));
-        PONDER_ASSIGN_OR_RETURN(row.tests, TestSuiteFromJson(inner));
-      } else {
-        PONDER_ASSIGN_OR_RETURN(row.tests, TestSuiteFromJson(*tests.value));
-      }
+    if (tests.found()) used.insert(tests.name);
+    Json renamed;
+    if (tests.found() && tests.name != "tests") {
+      renamed["tests"] = *tests.value;
     }
+    PONDER_ASSIGN_OR_RETURN(std::optional<TestSuite> suite,
+                            TestSuiteFromRow(renamed.empty() ? json : renamed));
+    if (suite.has_value()) row.tests = *std::move(suite);
     PONDER_ASSIGN_OR_RETURN(
         const Column verifier,
         ColumnOf(json, "verifier_field", config_.verifier_field(), "verifier"));
@@ -237,7 +235,9 @@ class RowParser {
     }
     if (config_.has_verifier()) row.verifier = config_.verifier();
     if (!row.verifier.empty()) return absl::OkStatus();
-    if (tests.found()) {
+    // verl's own place for tests says more than that they are some.
+    if (row.tests.hidden_size() + row.tests.visible_size() > 0 &&
+        (tests.found() || !FindColumn(json, "reward_model").found())) {
       row.verifier = "code";
       return absl::OkStatus();
     }

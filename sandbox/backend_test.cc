@@ -1,0 +1,132 @@
+// What each backend has to hold, where this machine has it.
+
+#include <unistd.h>
+
+#include <memory>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "sandbox/sandbox_pool.h"
+
+namespace ponder {
+namespace {
+
+using ::testing::AnyOf;
+
+class BackendTest : public testing::TestWithParam<Backend> {
+ protected:
+  void SetUp() override {
+    SandboxPool::Options options;
+    options.num_slots = 1;
+    options.backend = GetParam();
+    auto pool = SandboxPool::Create(std::move(options));
+    if (!pool.ok()) GTEST_SKIP() << pool.status();
+    pool_ = *std::move(pool);
+  }
+
+  RunReport Run(const std::string& source, const std::string& language,
+                const RunLimits& limits = RunLimits()) {
+    const auto report = pool_->Run({source, language}, "3 4\n", limits,
+                                   /*cancel=*/nullptr);
+    EXPECT_TRUE(report.ok()) << report.status();
+    return report.ok() ? *report : RunReport();
+  }
+
+  std::unique_ptr<SandboxPool> pool_;
+};
+
+TEST_P(BackendTest, RunsEveryLanguage) {
+  EXPECT_EQ(Run("print(sum(map(int, input().split())))", "python")
+                .output.stdout_bytes,
+            "7\n");
+  EXPECT_EQ(Run("read a b; echo $((a + b))", "bash").output.stdout_bytes,
+            "7\n");
+  EXPECT_EQ(Run("#include <stdio.h>\nint main(void) { int a, b;\n"
+                "scanf(\"%d %d\", &a, &b); printf(\"%d\\n\", a + b); }",
+                "c")
+                .output.stdout_bytes,
+            "7\n");
+  EXPECT_EQ(Run("#include <iostream>\nint main() { int a, b;\n"
+                "std::cin >> a >> b; std::cout << a + b << '\\n'; }",
+                "cpp")
+                .output.stdout_bytes,
+            "7\n");
+  EXPECT_EQ(Run("int main() { return x; }", "cpp").verdict,
+            RunVerdict::kCompileError);
+}
+
+TEST_P(BackendTest, JudgesCallsAndAsserts) {
+  TestSuite suite;
+  suite.set_kind("assert");
+  suite.set_fn("add");
+  suite.add_hidden()->set_code("assert add(1, 2) == 3");
+  suite.add_hidden()->set_code(
+      "def check(f):\n  assert f(2, 2) == 4 and f(0, 1) == 1\n");
+  for (const auto& [program, verdict] :
+       {std::make_pair("def add(a, b): return a + b", RunVerdict::kAccepted),
+        std::make_pair("def add(a, b): return 3", RunVerdict::kWrongAnswer)}) {
+    const auto report =
+        pool_->Judge({program}, suite, RunLimits(), {}, nullptr);
+    ASSERT_TRUE(report.ok()) << report.status();
+    EXPECT_EQ(report->verdict, verdict) << report->message;
+  }
+}
+
+TEST_P(BackendTest, HoldsPrograms) {
+  const RunReport report =
+      Run("import os, socket\n"
+          "for path in ['/etc/passwd', '/root', '/home', '/var']:\n"
+          "  if os.path.exists(path): print('SEES', path)\n"
+          "for path in ['/x', '/usr/x', '/dev/x', '/usr/lib/x']:\n"
+          "  try: open(path, 'w'); print('WROTE', path)\n"
+          "  except OSError: pass\n"
+          "try: socket.socket(); print('SOCKET')\n"
+          "except OSError: pass\n"
+          "print(os.getuid() == 0)\n",
+          "python");
+  EXPECT_EQ(report.output.stdout_bytes, "False\n");
+}
+
+TEST_P(BackendTest, Limits) {
+  RunLimits limits;
+  limits.wall = absl::Seconds(2);
+  limits.cpu = absl::Seconds(1);
+  EXPECT_EQ(Run("import time; time.sleep(60)", "python", limits).verdict,
+            RunVerdict::kTimeLimit);
+  EXPECT_EQ(Run("while True: pass", "python", limits).verdict,
+            RunVerdict::kTimeLimit);
+  limits.wall = absl::Seconds(20);
+  limits.cpu = absl::Seconds(20);
+  EXPECT_THAT(
+      Run("x = b'x' * (2 << 30); print(len(x))", "python", limits).verdict,
+      AnyOf(RunVerdict::kMemoryLimit, RunVerdict::kRuntimeError));
+  EXPECT_EQ(Run("while True: print('x' * 1000)", "python", limits).verdict,
+            RunVerdict::kOutputLimit);
+}
+
+INSTANTIATE_TEST_SUITE_P(Backends, BackendTest,
+                         testing::Values(Backend::kRoot,
+                                         Backend::kUserNamespace,
+                                         Backend::kBubblewrap),
+                         [](const auto& info) {
+                           return std::string(BackendName(info.param));
+                         });
+
+TEST(UnsafeTest, NeedsAWord) {
+  SandboxPool::Options options;
+  options.num_slots = 1;
+  options.backend = Backend::kNone;
+  EXPECT_TRUE(
+      absl::IsFailedPrecondition(SandboxPool::Create(options).status()));
+  options.allow_unsafe = true;
+  const auto pool = SandboxPool::Create(options);
+  ASSERT_TRUE(pool.ok()) << pool.status();
+  const auto report = (*pool)->Run({"print(6 * 7)"}, "", RunLimits(), nullptr);
+  ASSERT_TRUE(report.ok()) << report.status();
+  EXPECT_EQ(report->output.stdout_bytes, "42\n");
+}
+
+}  // namespace
+}  // namespace ponder
