@@ -21,7 +21,6 @@
 namespace ponder {
 namespace {
 
-constexpr absl::Duration kConnectTimeout = absl::Seconds(10);
 // Of waiting for a turn and compiling, beside the tests' own limit.
 constexpr absl::Duration kQueueTime = absl::Seconds(120);
 // The server's deadline comes this much before the call's.
@@ -87,7 +86,7 @@ SandboxJob MakeJob(const Program& program, const RunLimits& limits) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<RemoteSandbox>> RemoteSandbox::Connect(
-    const std::string& address) {
+    const std::string& address, absl::Duration timeout) {
   auto remote = absl::WrapUnique(new RemoteSandbox);
   remote->address_ = address;
   grpc::ChannelArguments arguments;
@@ -96,7 +95,7 @@ absl::StatusOr<std::unique_ptr<RemoteSandbox>> RemoteSandbox::Connect(
   remote->stub_ = SandboxService::NewStub(grpc::CreateCustomChannel(
       address, grpc::InsecureChannelCredentials(), arguments));
   grpc::ClientContext context;
-  context.set_deadline(absl::ToChronoTime(absl::Now() + kConnectTimeout));
+  context.set_deadline(absl::ToChronoTime(absl::Now() + timeout));
   context.set_wait_for_ready(true);
   SandboxDescription description;
   const grpc::Status status =
@@ -116,8 +115,13 @@ absl::StatusOr<SandboxResult> RemoteSandbox::Execute(
       absl::Seconds(job.timeout_seconds()) + kAnswerTime;
   ExecuteCall call(stub_.get(), job, absl::Now() + timeout);
   absl::StatusOr<SandboxResult> result = call.Await(cancel);
+  // To the caller these are more ways in which a sandbox is lost.
+  if (absl::IsCancelled(result.status()) &&
+      (cancel == nullptr || !cancel->cancelled())) {
+    return absl::UnavailableError(
+        absl::StrCat("the sandbox server at ", address_, " ended"));
+  }
   if (absl::IsDeadlineExceeded(result.status())) {
-    // To the caller it is one more way in which a sandbox is lost.
     return absl::UnavailableError(absl::StrCat("the sandbox server at ",
                                                address_, " did not answer in ",
                                                absl::FormatDuration(timeout)));

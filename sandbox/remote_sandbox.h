@@ -15,9 +15,9 @@ namespace ponder {
 // turns.
 class RemoteSandbox final : public Sandbox {
  public:
-  // Asks the server what it can do. UNAVAILABLE if none answers.
+  // Asks the server what it can do. UNAVAILABLE if none answers in `timeout`.
   static absl::StatusOr<std::unique_ptr<RemoteSandbox>> Connect(
-      const std::string& address);
+      const std::string& address, absl::Duration timeout = absl::Seconds(10));
 
   absl::StatusOr<JudgeReport> Judge(const Program& program,
                                     const TestSuite& suite,

@@ -201,7 +201,7 @@ absl::Status AddRules(scmp_filter_ctx context) {
     if (code != 0) return FilterError(code);
   }
   code = seccomp_rule_add(context, deny, SCMP_SYS(socketpair), 1,
-                          SCMP_A0(SCMP_CMP_NE, AF_UNIX));
+                          SCMP_A0(SCMP_CMP_NE, AF_UNIX, 0));
   if (code != 0) return FilterError(code);
   for (const uint64_t command : kDeniedIoctls) {
     code = seccomp_rule_add(context, deny, SCMP_SYS(ioctl), 1,
@@ -215,12 +215,12 @@ absl::Status AddRules(scmp_filter_ctx context) {
   }
   // 0 sets the default and 0xffffffff asks; all else changes how the process
   // is laid out in memory or which kernel it sees.
-  code =
-      seccomp_rule_add(context, deny, SCMP_SYS(personality), 2,
-                       SCMP_A0(SCMP_CMP_NE, 0), SCMP_A0(SCMP_CMP_NE, kLow32));
+  code = seccomp_rule_add(context, deny, SCMP_SYS(personality), 2,
+                          SCMP_A0(SCMP_CMP_NE, 0, 0),
+                          SCMP_A0(SCMP_CMP_NE, kLow32, 0));
   if (code == -EINVAL) {  // Two tests of one argument need a newer libseccomp.
     code = seccomp_rule_add(context, deny, SCMP_SYS(personality), 1,
-                            SCMP_A0(SCMP_CMP_NE, kLow32));
+                            SCMP_A0(SCMP_CMP_NE, kLow32, 0));
   }
   if (code != 0) return FilterError(code);
   return absl::OkStatus();

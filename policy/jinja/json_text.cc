@@ -29,10 +29,10 @@ class Writer {
 
   // Values are at most kMaxValueDepth deep, so is the recursion.
   absl::Status Write(const Value& value) {
-    const size_t length = text_.size();
-    PONDER_RETURN_IF_ERROR(WriteAny(value));
-    if (value.AsText() == nullptr) return absl::OkStatus();
-    return budget_.SpendBytes(4 * (text_.size() - length));
+    if (const std::string* text = value.AsText()) {
+      PONDER_RETURN_IF_ERROR(budget_.SpendBytes(8 * text->size()));
+    }
+    return WriteAny(value);
   }
 
   std::string Take() { return std::move(text_); }

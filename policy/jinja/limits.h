@@ -18,8 +18,8 @@ inline constexpr int64_t kMaxRange = 100'000;  // As Jinja's sandbox has it.
 inline constexpr size_t kMaxOutputBytes = size_t{16} << 20;
 
 // One step is one expression evaluated, one item copied or compared, or 16
-// bytes of text read or written (4 where each character is looked at); well
-// below a microsecond. A conversation of a
+// bytes of text read or written (4 where each character is looked at, 2 where
+// it is made JSON); well below a microsecond. A conversation of a
 // thousand messages takes some 100,000. What all values of one rendering hold
 // is bounded by it as well, at 16 bytes a step.
 inline constexpr int64_t kMaxSteps = 2'000'000;

@@ -300,25 +300,31 @@ std::string FloatRepr(double number) {
 }
 
 std::string JsonText(absl::string_view text, bool ensure_ascii) {
+  const auto is_plain = [ensure_ascii](unsigned char c) {
+    return c >= 0x20 && c != '"' && c != '\\' && (!ensure_ascii || c < 0x7F);
+  };
   std::string result = "\"";
   while (!text.empty()) {
-    size_t num_bytes = 0;
-    const uint32_t c = FirstCodePointOf(text, &num_bytes);
+    const size_t num_plain =
+        std::find_if_not(text.begin(), text.end(), is_plain) - text.begin();
+    result.append(text.data(), num_plain);
+    text.remove_prefix(num_plain);
+    if (text.empty()) break;
     constexpr absl::string_view kEscaped = "\"\\\n\r\t\f\b";
-    constexpr absl::string_view kNames = "\"\\nrtfb";
-    const size_t i = c < 0x80 ? kEscaped.find(static_cast<char>(c))
-                              : absl::string_view::npos;
+    constexpr char kEscapes[] = "\\\"\\\\\\n\\r\\t\\f\\b";
+    const size_t i = kEscaped.find(text[0]);
+    size_t num_bytes = 1;
     if (i != absl::string_view::npos) {
-      result.push_back('\\');
-      result.push_back(kNames[i]);
-    } else if (c < 0x20 || (ensure_ascii && c > 0x7E && c < 0x10000)) {
-      absl::StrAppendFormat(&result, "\\u%04x", c);
-    } else if (ensure_ascii && c >= 0x10000) {
-      absl::StrAppendFormat(&result, "\\u%04x\\u%04x",
-                            0xD800 + ((c - 0x10000) >> 10),
-                            0xDC00 + ((c - 0x10000) & 0x3FF));
+      result.append(kEscapes + 2 * i, 2);
     } else {
-      absl::StrAppend(&result, text.substr(0, num_bytes));
+      const uint32_t c = FirstCodePointOf(text, &num_bytes);
+      if (c < 0x10000) {
+        absl::StrAppendFormat(&result, "\\u%04x", c);
+      } else {
+        absl::StrAppendFormat(&result, "\\u%04x\\u%04x",
+                              0xD800 + ((c - 0x10000) >> 10),
+                              0xDC00 + ((c - 0x10000) & 0x3FF));
+      }
     }
     text.remove_prefix(num_bytes);
   }

@@ -152,6 +152,7 @@ TEST(TemplateTest, HostileTemplatesAreErrors) {
       std::string(kMaxTemplateBytes + 1, 'x'),
       // Found by the fuzzer: each filter makes the text several times as long.
       "{{ true" + Repeated("|list|title", 30) + " }}",
+      "{{ 'x'" + Repeated("|tojson(indent=2)", 60) + " }}",
   };
   for (const std::string& source : hostile) {
     if (source[0] == '(') continue;  // Plain text: no template at all.
