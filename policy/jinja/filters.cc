@@ -530,7 +530,7 @@ absl::StatusOr<Value> ApplyFilter(absl::string_view name, const Value& value,
   if (found == Filters().end()) {
     return Error(absl::StrCat("the filter '", name, "' is not supported"));
   }
-  PONDER_RETURN_IF_ERROR(budget.Spend(1));
+  PONDER_RETURN_IF_ERROR(budget.Spend(4));
   absl::StatusOr<Value> result = found->second(value, arguments, budget);
   if (result.ok()) return result;
   return Error(

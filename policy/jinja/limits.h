@@ -17,11 +17,11 @@ inline constexpr int kMaxValueDepth =
 inline constexpr int64_t kMaxRange = 100'000;  // As Jinja's sandbox has it.
 inline constexpr size_t kMaxOutputBytes = size_t{16} << 20;
 
-// One step is one expression evaluated, one item copied or compared, or 16
-// bytes of text read or written (4 where each character is looked at, 2 where
-// it is made JSON); well below a microsecond. A conversation of a
-// thousand messages takes some 100,000. What all values of one rendering hold
-// is bounded by it as well, at 16 bytes a step.
+// One step is one expression evaluated (a filter or an attribute is four), one
+// item copied or compared, or 16 bytes of text read or written (4 where each
+// character is looked at, 2 where it is made JSON); well below a microsecond. A
+// conversation of a thousand messages takes some 100,000. What all values of
+// one rendering hold is bounded by it as well, at 16 bytes a step.
 inline constexpr int64_t kMaxSteps = 2'000'000;
 inline constexpr int64_t kBytesPerStep = 16;
 

@@ -10,7 +10,6 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
 #include "base/status_macros.h"
 #include "policy/jinja/operations.h"
 #include "policy/jinja/python_text.h"
@@ -319,9 +318,13 @@ constexpr absl::string_view kOtherAttributes =
     "close count gi_code gi_frame gi_running gi_suspended gi_yieldfrom index "
     "isdisjoint mapping send start step stop throw";
 
+// Whether `name` is one of `names`, which blanks separate.
 bool IsListed(absl::string_view names, absl::string_view name) {
-  for (const absl::string_view listed : absl::StrSplit(names, ' ')) {
-    if (listed == name) return true;
+  size_t begin = 0;
+  while (begin < names.size()) {
+    const size_t end = std::min(names.find(' ', begin), names.size());
+    if (names.substr(begin, end - begin) == name) return true;
+    begin = end + 1;
   }
   return false;
 }

@@ -634,7 +634,8 @@ absl::StatusOr<Value> Negate(const Value& value) {
 absl::StatusOr<std::vector<Value>> ItemsOf(const Value& value, Budget& budget) {
   if (value.Is<Undefined>()) return std::vector<Value>();
   if (const std::string* text = value.AsText()) {
-    PONDER_RETURN_IF_ERROR(budget.Spend(text->size()));
+    // Each is a text of its own.
+    PONDER_RETURN_IF_ERROR(budget.Spend(4 * text->size()));
     std::vector<Value> items;
     for (const absl::string_view character : CodePoints(*text)) {
       items.emplace_back(character);
@@ -719,6 +720,7 @@ absl::Status Insert(std::vector<std::pair<Value, Value>>& entries, Value key,
 
 absl::StatusOr<Value> GetAttribute(const Value& value, absl::string_view name,
                                    Budget& budget) {
+  PONDER_RETURN_IF_ERROR(budget.Spend(4));
   if (value.Is<Undefined>()) {
     return Unsupported(absl::StrCat("attribute '", name, "'"), value);
   }

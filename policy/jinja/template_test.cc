@@ -153,6 +153,8 @@ TEST(TemplateTest, HostileTemplatesAreErrors) {
       // Found by the fuzzer: each filter makes the text several times as long.
       "{{ true" + Repeated("|list|title", 30) + " }}",
       "{{ 'x'" + Repeated("|tojson(indent=2)", 60) + " }}",
+      // Found by the fuzzer: what no character has, asked of each.
+      "{{ 'x'" + Repeated("|tojson", 20) + "|selectattr('role')|list }}",
   };
   for (const std::string& source : hostile) {
     if (source[0] == '(') continue;  // Plain text: no template at all.

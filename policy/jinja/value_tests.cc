@@ -88,6 +88,7 @@ bool IsTest(absl::string_view name) {
 
 absl::StatusOr<bool> ApplyTest(absl::string_view name, const Value& value,
                                const Arguments& arguments, Budget& budget) {
+  PONDER_RETURN_IF_ERROR(budget.Spend(2));
   if (const auto found = Predicates().find(name); found != Predicates().end()) {
     PONDER_RETURN_IF_ERROR(arguments.Bind({}).status());
     return found->second(value);
