@@ -5,16 +5,20 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <signal.h>
+#include <spawn.h>
 #include <sys/shm.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cstdlib>
 #include <memory>
 #include <set>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "absl/strings/match.h"
@@ -23,6 +27,7 @@
 #include "base/file.h"
 #include "gtest/gtest.h"
 #include "proto/value_codec.h"
+#include "sandbox/host_traces.h"
 #include "sandbox/sandbox_pool.h"
 #include "sandbox/unique_fd.h"
 
@@ -64,11 +69,25 @@ class Fixtures {
     std::snprintf(name.sun_path + 1, sizeof(name.sun_path) - 1, "rsbx_canary");
     unix_ = Listen(AF_UNIX, SOCK_STREAM, &name,
                    sizeof(sa_family_t) + 1 + sizeof("rsbx_canary") - 1);
+    name.sun_path[0] = '/';  // The same beside the files.
+    std::snprintf(name.sun_path, sizeof(name.sun_path), "%s/sock", kCanary);
+    unlink(name.sun_path);
+    socket_ = Listen(AF_UNIX, SOCK_STREAM, &name, sizeof(name));
     shm_ = shmget(0x52534258, 4096, IPC_CREAT | 0666);
+    Write("/dev/shm/rsbx_canary", kHostText, 0666);
+    char* const sleep[] = {const_cast<char*>("/usr/bin/sleep"),
+                           const_cast<char*>("600"), nullptr};
+    // With the secret in its environment.
+    EXPECT_EQ(
+        posix_spawn(&sleeper_, sleep[0], nullptr, nullptr, sleep, environ), 0);
   }
 
   ~Fixtures() {
     unsetenv("RSBX_SECRET");
+    kill(sleeper_, SIGKILL);
+    waitpid(sleeper_, nullptr, 0);
+    unlink("/dev/shm/rsbx_canary");
+    unlink(absl::StrCat(kCanary, "/sock").c_str());
     if (shm_ >= 0) shmctl(shm_, IPC_RMID, nullptr);
     for (const char* file :
          {"/host_file.txt", "/secret.txt", "/tests/1.in", "/tests/1.out"}) {
@@ -80,7 +99,7 @@ class Fixtures {
 
   // Fails the test if anything arrived or changed.
   void ExpectUntouched() {
-    for (const UniqueFd* fd : {&tcp_, &unix_}) {
+    for (const UniqueFd* fd : {&tcp_, &unix_, &socket_}) {
       if (fd->is_open()) {
         EXPECT_LT(accept(fd->get(), nullptr, nullptr), 0) << "a connection";
       }
@@ -90,6 +109,8 @@ class Fixtures {
       EXPECT_LT(recv(udp_.get(), &byte, 1, MSG_DONTWAIT), 0) << "a datagram";
     }
     EXPECT_EQ(*ReadFile(absl::StrCat(kCanary, "/host_file.txt")), kHostText);
+    EXPECT_EQ(*ReadFile("/dev/shm/rsbx_canary"), kHostText);
+    EXPECT_EQ(kill(sleeper_, 0), 0);
     EXPECT_NE(access(absl::StrCat(kCanary, "/pickle_pwned").c_str(), F_OK), 0);
   }
 
@@ -116,7 +137,9 @@ class Fixtures {
   UniqueFd tcp_;
   UniqueFd udp_;
   UniqueFd unix_;
+  UniqueFd socket_;
   int shm_ = -1;
+  pid_t sleeper_ = -1;
 };
 
 std::string AllOutput(const JudgeReport& report) {
@@ -197,8 +220,10 @@ TEST(AttackTest, ProgramsAreHeld) {
   if (!list.ok() || !tasks_text.ok()) {
     GTEST_SKIP() << "no attack programs in " << AttackFolder();
   }
-  // Two slots: an honest program runs afterwards in the slot just used.
-  const auto pool = SandboxPool::Create(2);
+  // One slot, so an honest program afterwards has the attack's.
+  const auto pool = SandboxPool::Create(1);
+  // The one beside it, which always runs honest programs.
+  const auto beside = SandboxPool::Create(1);
   if (!pool.ok()) GTEST_SKIP() << pool.status();
   const auto tasks = ParseJson(*tasks_text, "tasks.json");
   ASSERT_TRUE(tasks.ok()) << tasks.status();
@@ -207,6 +232,16 @@ TEST(AttackTest, ProgramsAreHeld) {
 
   Fixtures fixtures;
   const RunLimits limits;  // The defaults are what the verdicts assume.
+  const auto judge_honest = [&](SandboxPool& where, const char* source) {
+    const auto report =
+        where.Judge({source}, *honest_suite, limits, {}, nullptr);
+    ASSERT_TRUE(report.ok()) << report.status();
+    EXPECT_EQ(report->verdict, RunVerdict::kAccepted) << report->message;
+  };
+  judge_honest(**beside, "def add(a, b): return a + b");
+  // Cells of compiled programs are made when first needed, and stay.
+  ASSERT_TRUE((*pool)->Run({"int main() {}", "cpp"}, "", limits, nullptr).ok());
+  judge_honest(**pool, "def add(a, b): return a + b");
   int num_programs = 0;
   int num_held = 0;
   for (const absl::string_view line : absl::StrSplit(*list, '\n')) {
@@ -229,10 +264,31 @@ TEST(AttackTest, ProgramsAreHeld) {
         TestSuiteFromJson((*tasks)[std::string((*attack)["task"])]);
     ASSERT_TRUE(suite.ok()) << suite.status();
 
+    auto traces = CountHostTraces();
+    const int64_t resident_kib = ResidentKib();
+    // Long enough that the attack meets it.
+    std::thread honest([&] {
+      judge_honest(**beside,
+                   "import time\n"
+                   "def add(a, b):\n  time.sleep(0.02)\n  return a + b\n");
+    });
     const auto report =
         (*pool)->Judge({*program, std::string((*attack)["language"])}, *suite,
                        limits, {}, nullptr);
+    honest.join();
     ASSERT_TRUE(report.ok()) << report.status();
+    auto left = CountHostTraces();
+    // A program that was compiled stays open, as it may be wanted again.
+    if ((*attack)["language"] == "cpp" &&
+        left["descriptors"] == traces["descriptors"] + 1) {
+      ++traces["descriptors"];
+    }
+    EXPECT_EQ(left, traces);
+    EXPECT_LE(ResidentKib() - resident_kib, 64 << 10);
+    if ((*attack)["category"] != "compile" &&
+        (*pool)->limits_memory_by_cgroup()) {
+      EXPECT_LE(report->peak_memory_bytes, limits.memory_bytes);
+    }
 
     const Json& must = (*attack)["must_happen"];
     std::set<std::string> allowed;
@@ -263,10 +319,7 @@ TEST(AttackTest, ProgramsAreHeld) {
     }
     fixtures.ExpectUntouched();
 
-    const auto honest = (*pool)->Judge({"def add(a, b): return a + b"},
-                                       *honest_suite, limits, {}, nullptr);
-    ASSERT_TRUE(honest.ok()) << honest.status();
-    EXPECT_EQ(honest->verdict, RunVerdict::kAccepted) << honest->message;
+    judge_honest(**pool, "def add(a, b): return a + b");
     num_held += NumFailures() == failures_before;
   }
   RecordProperty("held", absl::StrCat(num_held, " of ", num_programs));
