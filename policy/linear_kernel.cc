@@ -4,47 +4,16 @@
 #include <cmath>
 #include <cstring>
 #include <memory>
+#include <type_traits>
 #include <vector>
 
 #include "ATen/Parallel.h"
 #include "c10/util/Half.h"
-#include "policy/vectors.h"
+#include "policy/bf16_product.h"
+#include "policy/panel.h"
 
 namespace ponder::kernels {
 namespace {
-
-// Outputs that are computed together: their weights are packed so that two
-// vectors hold the weights of one input.
-constexpr int64_t kPanel = 2 * kLanes;
-
-// Rows [out, in] of 16 outputs from place k of their inputs, turned into one
-// vector for each input. Vectors (i, i + s) swap their halves of s lanes, for
-// s = 1, 2, 4, 8.
-template <int s>
-PONDER_INLINE void SwapLanes(Floats& a, Floats& b) {
-  Ints first, second;
-  for (int lane = 0; lane < kLanes; ++lane) {
-    first[lane] = (lane & s) != 0 ? kLanes + lane - s : lane;
-    second[lane] = (lane & s) != 0 ? kLanes + lane : lane + s;
-  }
-  const Floats x = __builtin_shuffle(a, b, first);
-  b = __builtin_shuffle(a, b, second);
-  a = x;
-}
-
-template <int s>
-PONDER_INLINE void TransposeStage(Floats (&rows)[kLanes]) {
-  for (int i = 0; i < kLanes; ++i) {
-    if ((i & s) == 0) SwapLanes<s>(rows[i], rows[i + s]);
-  }
-}
-
-PONDER_INLINE void Transpose(Floats (&rows)[kLanes]) {
-  TransposeStage<1>(rows);
-  TransposeStage<2>(rows);
-  TransposeStage<4>(rows);
-  TransposeStage<8>(rows);
-}
 
 // Where weights are read from: a row's 16 inputs from place k, of which `some`
 // are there (k is a multiple of 16).
@@ -105,19 +74,6 @@ PONDER_INLINE void PackPanel(const Weights& w, int64_t outputs, int64_t in,
         Store(columns[i], packed + (k + i) * kPanel + first);
       }
     }
-  }
-}
-
-template <typename E>
-PONDER_INLINE void StoreOutputs(Floats sum, const E* bias, int64_t n, E* y) {
-  if (n <= 0) return;
-  if (bias != nullptr) {
-    sum += n >= kLanes ? Load(bias) : LoadSome(bias, n);
-  }
-  if (n >= kLanes) {
-    Store(sum, y);
-  } else {
-    StoreSome(sum, y, n);
   }
 }
 
@@ -249,29 +205,44 @@ const float* AsFloats(const BFloat16* x, int64_t size,
   return copy->data();
 }
 
+// Calls body(first output, outputs, first row, rows, scratch) for parts of the
+// product, on many threads. scratch holds in * kPanel floats and is not
+// cleared.
+template <typename Body>
+void ForPanels(int64_t num_rows, int64_t in, int64_t out, Body body) {
+  const int64_t panels = (out + kPanel - 1) / kPanel;
+  // Few panels are cut along the rows, so that each thread has work.
+  const int64_t cuts = std::clamp<int64_t>(at::get_num_threads() / panels, 1,
+                                           std::max<int64_t>(1, num_rows / 64));
+  at::parallel_for(0, panels * cuts, 1, [&](int64_t begin, int64_t end) {
+    const std::unique_ptr<float[]> scratch(new float[in * kPanel]);
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t first = i / cuts * kPanel;
+      const int64_t row = num_rows * (i % cuts) / cuts;
+      body(first, std::min(kPanel, out - first), row,
+           num_rows * (i % cuts + 1) / cuts - row, scratch.get());
+    }
+  });
+}
+
+template <typename E>
+const E* At(const E* bias, int64_t first) {
+  return bias == nullptr ? bias : bias + first;
+}
+
 template <typename Weights, typename E>
 void Multiply(const E* x, const Weights& w, const E* bias, int64_t num_rows,
               int64_t in, int64_t out, E* y) {
   std::vector<float> copy;
   const float* const rows = AsFloats(x, num_rows * in, &copy);
-  const int64_t panels = (out + kPanel - 1) / kPanel;
-  // Few panels are cut along the rows, so that each thread has work.
-  const int64_t cuts = std::clamp<int64_t>(at::get_num_threads() / panels, 1,
-                                           std::max<int64_t>(1, num_rows / 64));
   const auto multiply = BestMultiplyPanel<Weights, E>();
-  at::parallel_for(0, panels * cuts, 1, [&](int64_t begin, int64_t end) {
-    // Not cleared: packing writes all of it.
-    const std::unique_ptr<float[]> packed(new float[in * kPanel]);
-    for (int64_t i = begin; i < end; ++i) {
-      const int64_t first = i / cuts * kPanel;
-      const int64_t row = num_rows * (i % cuts) / cuts;
-      const int64_t last_row = num_rows * (i % cuts + 1) / cuts;
-      multiply(rows + row * in, last_row - row, w.FromRow(first),
-               bias == nullptr ? bias : bias + first, in,
-               std::min(kPanel, out - first), out, packed.get(),
-               y + row * out + first);
-    }
-  });
+  ForPanels(num_rows, in, out,
+            [&](int64_t first, int64_t outputs, int64_t row, int64_t count,
+                float* packed) {
+              multiply(rows + row * in, count, w.FromRow(first),
+                       At(bias, first), in, outputs, out, packed,
+                       y + row * out + first);
+            });
 }
 
 }  // namespace
@@ -279,6 +250,17 @@ void Multiply(const E* x, const Weights& w, const E* bias, int64_t num_rows,
 template <typename E>
 void Linear(const E* x, const E* w, const E* bias, int64_t num_rows, int64_t in,
             int64_t out, E* y) {
+  if constexpr (std::is_same_v<E, BFloat16>) {
+    if (const auto multiply = Bf16Product(in); multiply != nullptr) {
+      return ForPanels(num_rows, in, out,
+                       [&](int64_t first, int64_t outputs, int64_t row,
+                           int64_t count, float* packed) {
+                         multiply(x + row * in, count, w + first * in,
+                                  At(bias, first), in, outputs, out, packed,
+                                  y + row * out + first);
+                       });
+    }
+  }
   Multiply(x, PlainWeights<E>{w, in}, bias, num_rows, in, out, y);
 }
 
