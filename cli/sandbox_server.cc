@@ -1,15 +1,12 @@
 // ponder sandbox-server: runs programs for others, over gRPC.
 
 #include <poll.h>
-#include <unistd.h>
 
 #include <cstdio>
 #include <memory>
 #include <string>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
-#include "base/file.h"
 #include "base/status_macros.h"
 #include "base/stop_signal.h"
 #include "cli/command.h"
@@ -21,7 +18,6 @@ namespace {
 struct SandboxServerFlags {
   std::string listen = "127.0.0.1:0";
   int slots = 0;
-  int port_fd = -1;
   bool unsafe = false;
 };
 
@@ -36,11 +32,6 @@ absl::Status RunSandboxServer(const SandboxServerFlags& flags) {
               server->pool().num_slots(),
               std::string(BackendName(server->pool().backend())).c_str());
   std::fflush(stdout);
-  if (flags.port_fd >= 0) {
-    PONDER_RETURN_IF_ERROR(WriteAll(
-        flags.port_fd, absl::StrCat(server->port(), "\n"), "--port-fd"));
-    close(flags.port_fd);
-  }
   // A signal may go to any thread, so the wait looks up now and then.
   while (!StopRequested()) poll(nullptr, 0, /*timeout=*/100);
   server->Stop(/*grace=*/absl::Seconds(1));
@@ -62,8 +53,6 @@ void AddSandboxServerCommand(CLI::App& app, Command* chosen) {
       ->add_option("--slots", flags->slots,
                    "Programs that run at a time; 0: one a core")
       ->check(CLI::NonNegativeNumber);
-  command->add_option("--port-fd", flags->port_fd,
-                      "Open file that the bound port is written to");
   command->add_flag("--unsafe-no-sandbox", flags->unsafe,
                     "Runs programs also where they cannot be isolated");
   command->callback([flags, chosen] {

@@ -10,15 +10,16 @@
 namespace ponder {
 namespace {
 
-// The agent, the init and, if there is one, the runner.
-constexpr int kOwnProcesses = 3;
+// The init and, if there is one, the runner; and the agent, where it is the
+// same user.
+int OwnProcesses(const AgentRights& rights) { return rights.uid < 0 ? 3 : 2; }
 
 const char* SetUp(const AgentRights& rights, const ReceivedCommand& received) {
   if (setsid() < 0) return "make a session";
   const AgentCommand& command = received.command;
   const char* failure = MountRunFiles(command, rights.uid);
   if (failure == nullptr) failure = PlaceSource(received);
-  if (failure == nullptr) failure = SetRunLimits(command, kOwnProcesses);
+  if (failure == nullptr) failure = SetRunLimits(command, OwnProcesses(rights));
   if (failure == nullptr) failure = GiveUpRights(rights);
   return failure;
 }

@@ -94,9 +94,8 @@ std::string Element(absl::string_view name, int index) {
   return absl::StrCat(name, "[", index, "]");
 }
 
-void CheckArchitecture(const Architecture& a, int64_t sequence_tokens,
-                       Checker& check) {
-  const std::string path = "policy.architecture";
+void CheckArchitecture(const std::string& path, const Architecture& a,
+                       int64_t sequence_tokens, Checker& check) {
   const std::vector<std::string> types = {"qwen2", "qwen3", "llama"};
   bool known = false;
   for (const std::string& type : types) known |= a.model_type() == type;
@@ -141,14 +140,14 @@ void CheckArchitecture(const Architecture& a, int64_t sequence_tokens,
                    a.num_attention_heads(), ", or else a head_dim"));
 }
 
-void CheckPolicy(const RunConfig& config, Checker& check) {
-  const PolicyConfig& policy = config.policy();
+void CheckPolicy(const std::string& path, const PolicyConfig& policy,
+                 const RunConfig& config, Checker& check) {
   if (policy.init() == PolicyConfig::PRETRAINED) {
-    check.Given("policy", "path", policy.path(),
+    check.Given(path, "path", policy.path(),
                 "a Hugging Face folder, or init: RANDOM");
     return;
   }
-  CheckArchitecture(policy.architecture(),
+  CheckArchitecture(JoinPath(path, "architecture"), policy.architecture(),
                     int64_t{config.prompt().max_prompt_tokens()} +
                         config.prompt().max_response_tokens(),
                     check);
@@ -505,10 +504,26 @@ void CheckDataNames(const std::string& path, const Strings& names,
   }
 }
 
+// The stages before one.
+struct EarlierStages {
+  std::vector<std::string> all;
+  std::vector<std::string> policies;  // Those that leave a new policy.
+};
+
+void CheckStageName(const std::string& path, absl::string_view field,
+                    const std::string& name,
+                    const std::vector<std::string>& known,
+                    absl::string_view what, Checker& check) {
+  check.Require(std::count(known.begin(), known.end(), name) > 0, path, field,
+                absl::StrCat("\"", name, "\""),
+                absl::StrCat("wanted the name of an earlier stage", what,
+                             NameHint(name, known)));
+}
+
 // Whether an advantage is relative to the rest of its group.
 bool IsGroupRelative(GrpoStage::Advantage advantage) {
   return advantage != GrpoStage::REINFORCE_PLUS_PLUS &&
-         advantage != GrpoStage::GAE;
+         advantage != GrpoStage::GAE && advantage != GrpoStage::REVERSE_KL;
 }
 
 void CheckAdvantage(const std::string& path, const GrpoStage& grpo,
@@ -605,8 +620,28 @@ void CheckSampling(const std::string& path, const GrpoStage& grpo,
   check.Within(curriculum, "newest", grpo.curriculum().newest(), 0, 1);
 }
 
+void CheckTeacher(const std::string& path, const GrpoStage& grpo,
+                  const EarlierStages& earlier, Checker& check) {
+  const bool distils = grpo.advantage() == GrpoStage::REVERSE_KL;
+  check.Require(!distils || grpo.has_teacher(), path, "teacher", "missing",
+                "wanted the name of an earlier stage, for advantage: "
+                "REVERSE_KL");
+  if (!grpo.has_teacher()) return;
+  CheckStageName(path, "teacher", grpo.teacher(), earlier.policies,
+                 " that trains", check);
+  check.Require(distils || grpo.kl_coef() > 0, path, "teacher",
+                absl::StrCat("\"", grpo.teacher(), "\""),
+                "wanted it with advantage: REVERSE_KL or a kl_coef above 0");
+  check.Require(!distils || !grpo.kl_in_reward(), path, "kl_in_reward", "true",
+                "wanted false with advantage: REVERSE_KL, which has no reward");
+  check.Require(grpo.reference_every() == 0, path, "reference_every",
+                absl::StrCat(grpo.reference_every()),
+                "wanted 0, as a teacher stays the reference");
+}
+
 void CheckGrpo(const std::string& path, const GrpoStage& grpo,
-               const RunConfig& config, Checker& check) {
+               const RunConfig& config, const EarlierStages& earlier,
+               Checker& check) {
   check.AtLeast(path, "steps", static_cast<double>(grpo.steps()), 1);
   check.AtLeast(path, "prompts_per_step", grpo.prompts_per_step(), 1);
   check.AtLeast(path, "updates_per_step", grpo.updates_per_step(), 1);
@@ -619,13 +654,51 @@ void CheckGrpo(const std::string& path, const GrpoStage& grpo,
   CheckObjective(path, grpo, check);
   CheckImportance(path, grpo, check);
   CheckSampling(path, grpo, check);
+  CheckTeacher(path, grpo, earlier, check);
+  for (const std::string& name : grpo.core_seconds_of_stages()) {
+    CheckStageName(path, "core_seconds_of_stages", name, earlier.all, "",
+                   check);
+  }
   check.Above(path, "temperature", grpo.temperature(), 0);
   check.AtLeast(path, "eval_every", static_cast<double>(grpo.eval_every()), 0);
   CheckDataNames(path, grpo.data(), config, check);
 }
 
+void CheckKeep(const std::string& path, const KeepSamples& keep,
+               const RunConfig& config, Checker& check) {
+  check.Given(path, "path", keep.path(), "the file to write");
+  std::vector<std::string> known;
+  for (const RewardComponent& component : config.reward().component()) {
+    known.push_back(component.name());
+  }
+  for (int i = 0; i < keep.rule_size(); ++i) {
+    const std::string& name = keep.rule(i).component();
+    check.Require(std::count(known.begin(), known.end(), name) > 0,
+                  JoinPath(path, Element("rule", i)), "component",
+                  absl::StrCat("\"", name, "\""),
+                  absl::StrCat("wanted the name of a reward.component",
+                               NameHint(name, known)));
+  }
+  if (keep.has_max_response_tokens()) {
+    check.AtLeast(path, "max_response_tokens", keep.max_response_tokens(), 1);
+  }
+  check.AtLeast(path, "max_per_problem", keep.max_per_problem(), 0);
+}
+
+void CheckSample(const std::string& path, const SampleStage& sample,
+                 const RunConfig& config, Checker& check) {
+  check.AtLeast(path, "prompts", static_cast<double>(sample.prompts()), 1);
+  check.AtLeast(path, "samples_per_prompt", sample.samples_per_prompt(), 1);
+  check.Above(path, "temperature", sample.temperature(), 0);
+  check.Given(path, "path", sample.path(), "the file to write");
+  if (sample.has_keep()) {
+    CheckKeep(JoinPath(path, "keep"), sample.keep(), config, check);
+  }
+  CheckDataNames(path, sample.data(), config, check);
+}
+
 void CheckKind(const std::string& path, const Stage& stage,
-               const RunConfig& config, const std::vector<std::string>& earlier,
+               const RunConfig& config, const EarlierStages& earlier,
                Checker& check) {
   switch (stage.kind_case()) {
     case Stage::KIND_NOT_SET:
@@ -635,20 +708,15 @@ void CheckKind(const std::string& path, const Stage& stage,
     case Stage::kData:
       return CheckDataStage(JoinPath(path, "data"), stage.data(), check);
     case Stage::kGrpo:
-      return CheckGrpo(JoinPath(path, "grpo"), stage.grpo(), config, check);
+      return CheckGrpo(JoinPath(path, "grpo"), stage.grpo(), config, earlier,
+                       check);
     case Stage::kEval:
       check.Require(config.eval_data_size() > 0, "", "eval_data", "missing",
                     absl::StrCat("wanted at least one data set, for ", path));
       return;
-    case Stage::kSample: {
-      const SampleStage& sample = stage.sample();
-      const std::string at = JoinPath(path, "sample");
-      check.AtLeast(at, "prompts", static_cast<double>(sample.prompts()), 1);
-      check.AtLeast(at, "samples_per_prompt", sample.samples_per_prompt(), 1);
-      check.Above(at, "temperature", sample.temperature(), 0);
-      check.Given(at, "path", sample.path(), "the file to write");
-      return CheckDataNames(at, sample.data(), config, check);
-    }
+    case Stage::kSample:
+      return CheckSample(JoinPath(path, "sample"), stage.sample(), config,
+                         check);
     case Stage::kSft: {
       const SftStage& sft = stage.sft();
       const std::string at = JoinPath(path, "sft");
@@ -656,23 +724,35 @@ void CheckKind(const std::string& path, const Stage& stage,
       check.AtLeast(at, "batch_size", sft.batch_size(), 1);
       CheckOptimizer(JoinPath(at, "optimizer"), sft.optimizer(), check);
       if (sft.has_seconds_of_stage()) {
-        bool found = false;
-        for (const std::string& name : earlier) {
-          found |= name == sft.seconds_of_stage();
-        }
-        check.Require(found, at, "seconds_of_stage",
-                      absl::StrCat("\"", sft.seconds_of_stage(), "\""),
-                      absl::StrCat("wanted the name of an earlier stage",
-                                   NameHint(sft.seconds_of_stage(), earlier)));
+        CheckStageName(at, "seconds_of_stage", sft.seconds_of_stage(),
+                       earlier.all, "", check);
       }
       return CheckDataNames(at, sft.data(), config, check);
     }
   }
 }
 
+// What a stage starts from.
+void CheckStart(const std::string& path, const Stage& stage,
+                const RunConfig& config, const EarlierStages& earlier,
+                Checker& check) {
+  if (stage.has_init_from()) {
+    CheckStageName(path, "init_from", stage.init_from(), earlier.policies,
+                   " that trains", check);
+  }
+  if (!stage.has_policy()) return;
+  check.Require(!stage.has_init_from(), path, "policy", "given",
+                "wanted either policy {} or init_from");
+  check.Require(!stage.has_data(), path, "policy", "given",
+                "wanted none for a stage that makes data");
+  check.Require(!stage.policy().has_dtype(), JoinPath(path, "policy"), "dtype",
+                PolicyConfig::Dtype_Name(stage.policy().dtype()),
+                "wanted none, as it is the run's");
+  CheckPolicy(JoinPath(path, "policy"), stage.policy(), config, check);
+}
+
 void CheckStages(const RunConfig& config, Checker& check) {
-  std::vector<std::string> earlier;    // Names of all stages so far ...
-  std::vector<std::string> trainings;  // ... and of those with a new policy.
+  EarlierStages earlier;
   for (int i = 0; i < config.stage_size(); ++i) {
     const Stage& stage = config.stage(i);
     const std::string path = Element("stage", i);
@@ -681,23 +761,12 @@ void CheckStages(const RunConfig& config, Checker& check) {
 
     const std::string name = StageName(stage);
     check.Plain(path, "name", name);
-    bool is_new = true;
-    for (const std::string& other : earlier) is_new &= other != name;
-    check.Require(is_new, path, "name", absl::StrCat("\"", name, "\""),
+    check.Require(std::count(earlier.all.begin(), earlier.all.end(), name) == 0,
+                  path, "name", absl::StrCat("\"", name, "\""),
                   "wanted a name that no earlier stage has");
-    if (stage.has_init_from()) {
-      bool found = false;
-      for (const std::string& other : trainings) {
-        found |= other == stage.init_from();
-      }
-      check.Require(found, path, "init_from",
-                    absl::StrCat("\"", stage.init_from(), "\""),
-                    absl::StrCat("wanted the name of an earlier stage that "
-                                 "trains",
-                                 NameHint(stage.init_from(), trainings)));
-    }
-    earlier.push_back(name);
-    if (stage.has_sft() || stage.has_grpo()) trainings.push_back(name);
+    CheckStart(path, stage, config, earlier, check);
+    earlier.all.push_back(name);
+    if (stage.has_sft() || stage.has_grpo()) earlier.policies.push_back(name);
   }
 }
 
@@ -712,7 +781,7 @@ std::optional<ConfigProblem> FindConfigProblem(const RunConfig& config) {
   CheckDataSets("eval_data", config.eval_data(), verifiers, check);
   CheckPrompt(config.prompt(), config.policy().init() != PolicyConfig::RANDOM,
               check);
-  CheckPolicy(config, check);
+  CheckPolicy("policy", config.policy(), config, check);
   CheckReward(config.reward(), check);
   CheckRollout(config, check);
   CheckRest(config, check);

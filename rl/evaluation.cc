@@ -173,6 +173,7 @@ bool HasThought(const std::string& response, bool thought_opened) {
 absl::StatusOr<Evaluation> Evaluate(Run& run, const std::string& stage,
                                     const std::string& label) {
   const absl::Time start = absl::Now();
+  const double core_start = CoreSecondsOfProcessTree();
   const EvalConfig& config = run.config.eval();
   std::vector<Lease> leases;
   for (const DataSet& set : run.config.eval_data()) {
@@ -229,6 +230,7 @@ absl::StatusOr<Evaluation> Evaluate(Run& run, const std::string& stage,
           "eval/", absl::StrReplaceAll(label, {{"/", "_"}}), ".jsonl")),
       evaluation.problems));
   evaluation.seconds = absl::ToDoubleSeconds(absl::Now() - start);
+  evaluation.core_seconds = CoreSecondsOfProcessTree() - core_start;
   return evaluation;
 }
 

@@ -40,6 +40,7 @@ struct Evaluation {
   std::map<std::string, SetAccuracy> sets;  // By name.
   std::vector<ProblemResult> problems;      // Of all sets.
   double seconds = 0;
+  double core_seconds = 0;
   int64_t sampled_tokens = 0;
 };
 

@@ -51,6 +51,25 @@ TEST(TokenAdvantageTest, ClosedForms) {
   EXPECT_EQ(DiscountedReturns(at::empty(0, at::kDouble), 1).numel(), 0);
 }
 
+// The expected policy gradient with these advantages is that of
+// -KL(policy || teacher), taken by autograd over the whole distribution.
+TEST(TokenAdvantageTest, ATeachersAreTheGradientOfReverseKl) {
+  const at::Tensor teacher =
+      at::log_softmax(at::tensor({0.3, -1.2, 0.9, 2.0, -0.4}, at::kDouble), 0);
+  const at::Tensor logits =
+      at::tensor({1.0, 0.2, -0.7, 0.1, 0.5}, at::kDouble).requires_grad_();
+  const at::Tensor policy = at::log_softmax(logits, 0);
+  const at::Tensor kl = (policy.exp() * (policy - teacher)).sum();
+  const at::Tensor want = -torch::autograd::grad({kl}, {logits}, {}, true)[0];
+  const at::Tensor advantages = TeacherAdvantages(policy.detach(), teacher);
+  // Sum over what may be drawn of p(y) A(y) grad log p(y).
+  const at::Tensor expected =
+      (policy.detach().exp() * advantages * policy).sum();
+  const at::Tensor got = torch::autograd::grad({expected}, {logits})[0];
+  EXPECT_TRUE(at::allclose(got, want, 1e-10, 1e-12)) << got << want;
+  EXPECT_GT(want.abs().max().item<double>(), 0.1);
+}
+
 TEST(WhitenTest, MatchesPython) {
   const auto cases = GoldenCases("whiten");
   EXPECT_EQ(cases.size(), 4u);

@@ -49,7 +49,7 @@ class GrpoRunner {
     if (run_.state.evaluation_due) {
       PONDER_RETURN_IF_ERROR(SaveIfStopped(AfterStep()));
     }
-    while (run_.state.stage_step < stage_.steps()) {
+    while (!IsDone()) {
       // A step that is stopped is given up and will be run again.
       PONDER_RETURN_IF_ERROR(SaveIfStopped(Step()));
       PONDER_RETURN_IF_ERROR(SaveIfStopped(AfterStep()));
@@ -59,7 +59,18 @@ class GrpoRunner {
   }
 
  private:
+  // All steps are done, or what other stages took is used up.
+  bool IsDone() {
+    if (run_.state.stage_step >= stage_.steps()) return true;
+    return !stage_.core_seconds_of_stages().empty() &&
+           run_.TrainingCoreSeconds() >= core_seconds_limit_;
+  }
+
   absl::Status Prepare() {
+    for (const std::string& other : stage_.core_seconds_of_stages()) {
+      PONDER_ASSIGN_OR_RETURN(const double used, run_.CoreSecondsOf(other));
+      core_seconds_limit_ += used;
+    }
     PONDER_RETURN_IF_ERROR(run_.NeedFleet());
     PONDER_ASSIGN_OR_RETURN(data_, run_.LoadStageData(stage_.data(), name_,
                                                       /*sampled=*/true));
@@ -95,7 +106,7 @@ class GrpoRunner {
       PONDER_ASSIGN_OR_RETURN(const Evaluation evaluation,
                               Evaluate(run_, name_, absl::StrCat(name_, "/0")));
       metrics = EvaluationMetrics(evaluation);
-      run_.evaluation_seconds += evaluation.seconds;
+      run_.CountEvaluation(evaluation.seconds, evaluation.core_seconds);
     }
     if (metrics.empty()) return absl::OkStatus();
     return run_.metrics->Log(run_.state.step, metrics);
@@ -354,6 +365,9 @@ class GrpoRunner {
           stage_.kl_in_reward() ? learnt.reward_kl : u.reference_kl);
       metrics->push_back({"actor/kl_coef", stage_.kl_coef()});
     }
+    if (stage_.advantage() == GrpoStage::REVERSE_KL) {
+      metrics->push_back({"actor/reverse_kl", learnt.reverse_kl});
+    }
     if (stage_.advantage() != GrpoStage::GAE) return;
     metrics->push_back({"critic/vf_loss", learnt.critic.loss});
     metrics->push_back({"critic/vf_clipfrac", learnt.critic.clip_fraction});
@@ -431,7 +445,7 @@ class GrpoRunner {
   }
 
   absl::Status AfterStep() {
-    const bool last = run_.state.stage_step == stage_.steps();
+    const bool last = IsDone();
     const int64_t eval_every = stage_.eval_every();
     if (!last && eval_every > 0 && run_.state.stage_step % eval_every == 0) {
       run_.state.evaluation_due = true;
@@ -442,7 +456,7 @@ class GrpoRunner {
               absl::StrCat(name_, "/", run_.state.stage_step, "/", attempt_)));
       PONDER_RETURN_IF_ERROR(
           run_.metrics->Log(run_.state.step, EvaluationMetrics(evaluation)));
-      run_.evaluation_seconds += evaluation.seconds;
+      run_.CountEvaluation(evaluation.seconds, evaluation.core_seconds);
       run_.state.evaluation_due = false;
       run_.progress->Start(name_, stage_.steps());
     }
@@ -460,6 +474,7 @@ class GrpoRunner {
   StageData data_;
   std::unique_ptr<StepLearner> learner_;
   std::unique_ptr<PassRates> curriculum_;  // Null without one.
+  double core_seconds_limit_ = 0;          // With core_seconds_of_stages.
   int64_t version_ = 0;  // Of the policy that was published last.
   // Tells the groups of a resumed run from those before.
   const int64_t attempt_ = run_.state.stage_step;

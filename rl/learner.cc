@@ -298,10 +298,14 @@ UpdateStats Learner::PolicyUpdate(const std::vector<TrainSequence>& batch,
 }
 
 void Learner::FreezeReference(const TensorMap& weights) {
-  reference_ =
-      *Decoder::Create(decoder_->config(),
-                       CopyTensors(weights, options_.dtype, decoder_->device()),
-                       options_.dtype, options_.max_tokens);
+  FreezeReference(decoder_->config(), weights);
+}
+
+void Learner::FreezeReference(const ModelConfig& config,
+                              const TensorMap& weights) {
+  reference_ = *Decoder::Create(
+      config, CopyTensors(weights, options_.dtype, decoder_->device()),
+      options_.dtype, options_.max_tokens);
 }
 
 TensorMap CopyTensors(const TensorMap& tensors, at::ScalarType dtype,

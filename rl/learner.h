@@ -106,9 +106,10 @@ class Learner {
   std::vector<std::vector<float>> ReferenceLogprobs(
       const std::vector<TrainSequence>& batch, double temperature) const;
 
-  // Takes a copy of `weights`, as `dtype`, as the reference policy of the KL
-  // term.
+  // Takes a copy of `weights`, as `dtype`, as the reference policy: of this
+  // policy's shape, or of another's with the same vocabulary.
   void FreezeReference(const TensorMap& weights);
+  void FreezeReference(const ModelConfig& config, const TensorMap& weights);
 
   const TensorMap& weights() const { return decoder_->weights(); }
   // Of the reference policy, as dtype; there must be one.

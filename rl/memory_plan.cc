@@ -14,6 +14,7 @@
 #include "absl/time/time.h"
 #include "policy/ops.h"
 #include "proto/text_config.h"
+#include "rl/train_group.h"
 
 namespace ponder {
 namespace {
@@ -105,6 +106,13 @@ int64_t LayerElements(const ModelConfig& m) {
   return 4 * m.hidden_size + attention + network;
 }
 
+bool AnyReference(const RunConfig& config) {
+  return std::any_of(
+      config.stage().begin(), config.stage().end(), [](const Stage& stage) {
+        return stage.has_grpo() && HasReference(stage.grpo());
+      });
+}
+
 ProcessPlan PlanTrainer(const RunConfig& config, const ModelConfig& m) {
   const int64_t e = ElementBytes(config);
   const int64_t p = m.NumParameters();
@@ -120,9 +128,7 @@ ProcessPlan PlanTrainer(const RunConfig& config, const ModelConfig& m) {
   plan.Add("gradients, float32", 4 * p);
   plan.Add("AdamW's moments, float32", 8 * p);
   const GrpoStage* grpo = FirstGrpo(config);
-  if (grpo != nullptr && grpo->kl_coef() != 0) {
-    plan.Add("reference policy", e * p);
-  }
+  if (AnyReference(config)) plan.Add("reference policy", e * p);
   if (grpo != nullptr && grpo->advantage() == GrpoStage::GAE) {
     plan.Add("critic with gradients and moments, float32", 16 * p);
   }

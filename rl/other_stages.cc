@@ -10,6 +10,7 @@
 #include "base/status_macros.h"
 #include "proto/text_config.h"
 #include "rl/data/tasks/generate.h"
+#include "rl/rejection.h"
 #include "rl/stages.h"
 #include "rl/train_group.h"
 
@@ -27,6 +28,34 @@ std::string PassRateLine(const FinishedGroup& group) {
   line["samples"] = group.samples.size();
   line["pass_rate"] = *rate;
   return line.dump() + "\n";
+}
+
+// A row for fine-tuning: what `row` asks and what the sample answers.
+std::string KeptLine(const DataRow& row, const std::string& set,
+                     const Sample& sample) {
+  nlohmann::ordered_json line;
+  line["id"] = absl::StrCat(row.id, "/", sample.index());
+  if (row.messages.empty()) {
+    line["prompt"] = row.prompt;
+    line["response"] = sample.text();
+  } else {
+    nlohmann::ordered_json messages = nlohmann::ordered_json::array();
+    for (const ChatMessage& message : row.messages) {
+      messages.push_back(
+          {{"role", message.role}, {"content", message.content}});
+    }
+    // The answer is to what the user said last.
+    while (!messages.empty() && messages.back()["role"] == "assistant") {
+      messages.erase(messages.size() - 1);
+    }
+    messages.push_back({{"role", "assistant"}, {"content", sample.text()}});
+    line["messages"] = std::move(messages);
+  }
+  line["set"] = set;
+  line["tokens"] = sample.response_ids_size();
+  return line.dump(-1, ' ', false,
+                   nlohmann::ordered_json::error_handler_t::replace) +
+         "\n";
 }
 
 }  // namespace
@@ -57,6 +86,7 @@ absl::Status RunSampleStage(Run& run, const SampleStage& stage,
   PONDER_ASSIGN_OR_RETURN(StageData data, run.LoadStageData(stage.data(), name,
                                                             /*sampled=*/true));
   std::vector<Lease> leases;
+  std::vector<const DataRow*> rows;  // Of the leases.
   for (int64_t p = 0; p < stage.prompts(); ++p) {
     const Draw draw = data.source->Next();
     const DataRow& row = data.Row(draw);
@@ -80,6 +110,7 @@ absl::Status RunSampleStage(Run& run, const SampleStage& stage,
     }
     lease.set_data_set(data.sets[draw.data_set].name);
     leases.push_back(std::move(lease));
+    rows.push_back(&row);
   }
   run.progress->Start(name, stage.prompts());
   PONDER_ASSIGN_OR_RETURN(const std::vector<FinishedGroup> groups,
@@ -87,9 +118,17 @@ absl::Status RunSampleStage(Run& run, const SampleStage& stage,
                             run.progress->Update(n, "");
                           }));
   run.progress->Finish();
-  std::string text, rates;
-  for (const FinishedGroup& group : groups) {
+  std::string text, rates, kept;
+  RejectionCounts counts;
+  for (size_t g = 0; g < groups.size(); ++g) {
+    const FinishedGroup& group = groups[g];
     rates += PassRateLine(group);
+    if (stage.has_keep()) {
+      for (const int i : KeptSamples(stage.keep(), group, &counts)) {
+        kept += KeptLine(*rows[g], group.lease.data_set(),
+                         group.samples[static_cast<size_t>(i)]);
+      }
+    }
     for (const Sample& sample : group.samples) {
       nlohmann::ordered_json line;
       line["id"] =
@@ -117,6 +156,16 @@ absl::Status RunSampleStage(Run& run, const SampleStage& stage,
   run.progress->Print(absl::StrCat("wrote ", run.state.stage_samples,
                                    " samples to ", path, ", the pass rates of ",
                                    groups.size(), " problems to ", rates_path));
+  if (!stage.has_keep()) return absl::OkStatus();
+  if (counts.kept == 0) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "stage ", name, ": ", counts.Text(),
+        "; nothing is left to learn from. Sample more, or ease the rules"));
+  }
+  const std::string kept_path =
+      ExpandRunPath(stage.keep().path(), run.folder.path());
+  PONDER_RETURN_IF_ERROR(WriteFileAtomically(kept_path, kept));
+  run.progress->Print(absl::StrCat(counts.Text(), "; wrote ", kept_path));
   return absl::OkStatus();
 }
 

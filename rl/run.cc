@@ -164,6 +164,27 @@ void Run::UpdateClocks() {
   state.run_seconds = absl::ToDoubleSeconds(absl::Now() - run_start);
 }
 
+double Run::TrainingCoreSeconds() {
+  UpdateClocks();
+  return state.stage_core_seconds - evaluation_core_seconds;
+}
+
+absl::StatusOr<double> Run::CoreSecondsOf(const std::string& stage) const {
+  for (const nlohmann::ordered_json& summary : state.summaries) {
+    if (summary.value("name", "") == stage) {
+      return summary.value("core_seconds", 0.0) -
+             summary.value("evaluation_core_seconds", 0.0);
+    }
+  }
+  return absl::FailedPreconditionError(
+      absl::StrCat("core_seconds_of_stages: stage ", stage, " has not run"));
+}
+
+void Run::CountEvaluation(double seconds, double core_seconds) {
+  evaluation_seconds += seconds;
+  evaluation_core_seconds += core_seconds;
+}
+
 absl::StatusOr<std::string> Run::SaveCheckpoint(Learner* learner,
                                                 const TensorMap& more) {
   UpdateClocks();

@@ -98,6 +98,12 @@ struct Run {
   absl::Time run_start;
   // Brings these two of the state up to date.
   void UpdateClocks();
+  // Core-seconds of the running stage so far, evaluations aside.
+  double TrainingCoreSeconds();
+  // The same of an earlier stage. FAILED_PRECONDITION if it has not run.
+  absl::StatusOr<double> CoreSecondsOf(const std::string& stage) const;
+  // An evaluation within the running stage.
+  void CountEvaluation(double seconds, double core_seconds);
 
   at::ScalarType dtype() const;
   // Where `weights` are; made ready before they are loaded.
@@ -135,6 +141,7 @@ struct Run {
   std::string evaluated_folder;
   Metrics evaluated_metrics;
   double evaluation_seconds = 0;  // Within the running stage.
+  double evaluation_core_seconds = 0;
 
   // Folder of the checkpoint that the run was resumed from; empty if new.
   std::string resumed_from;

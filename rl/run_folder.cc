@@ -144,11 +144,13 @@ absl::StatusOr<RunFolder> RunFolder::Create(const std::string& path) {
           absl::StrCat(path, ": this run exists; go on with it by `--resume ",
                        path, "`, or give another name with `--set name=NAME`"));
     }
-    for (const char* part : {"checkpoints", "samples", "logs", "data"}) {
+    for (const char* part :
+         {"checkpoints", "samples", "logs", "data", "manifests"}) {
       PONDER_RETURN_IF_ERROR(RemoveFolder(absl::StrCat(path, "/", part)));
     }
   }
-  for (const char* part : {"", "/checkpoints", "/samples", "/logs", "/data"}) {
+  for (const char* part :
+       {"", "/checkpoints", "/samples", "/logs", "/data", "/manifests"}) {
     PONDER_RETURN_IF_ERROR(MakeFolders(absl::StrCat(path, part)));
   }
   if (folder.lock_ == nullptr) PONDER_RETURN_IF_ERROR(folder.Lock());

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "ATen/ATen.h"
+#include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 
 namespace ponder {
@@ -64,15 +65,31 @@ absl::StatusOr<std::unique_ptr<StepLearner>> StepLearner::Create(
     Run& run, const GrpoStage& stage) {
   auto made = std::unique_ptr<StepLearner>(new StepLearner(run, stage));
   PONDER_ASSIGN_OR_RETURN(made->learner_, run.CreateLearner(stage.optimizer()));
-  if (stage.kl_coef() != 0) PONDER_RETURN_IF_ERROR(made->FreezeReference());
+  if (HasReference(stage)) PONDER_RETURN_IF_ERROR(made->FreezeReference());
   PONDER_RETURN_IF_ERROR(made->CreateCritic());
   if (run.state.stage_step > 0) PONDER_RETURN_IF_ERROR(made->RestoreState());
   return made;
 }
 
-// The stage's first policy, also where the stage is resumed; with
-// reference_every the checkpoint has the one that came last.
+// The teacher, or the stage's first policy, also where the stage is resumed;
+// with reference_every the checkpoint has the one that came last.
 absl::Status StepLearner::FreezeReference() {
+  if (stage_.has_teacher()) {
+    PONDER_ASSIGN_OR_RETURN(
+        const Checkpoint teacher,
+        LoadCheckpoint(
+            run_.folder.File(run_.state.stage_checkpoints.at(stage_.teacher())),
+            run_.dtype()));
+    if (teacher.files.at("tokenizer.json") != run_.files.at("tokenizer.json")) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "teacher ", stage_.teacher(),
+          ": its tokenizer.json is another one "
+          "than the policy's, so its log-probabilities would be of other "
+          "tokens; a teacher needs the same tokenizer"));
+    }
+    learner_->FreezeReference(teacher.config, teacher.weights);
+    return absl::OkStatus();
+  }
   if (run_.state.stage_step == 0 || run_.stage_start_folder.empty()) {
     learner_->FreezeReference(learner_->weights());
     return absl::OkStatus();
@@ -145,6 +162,9 @@ StepLearner::Result StepLearner::Learn(std::vector<TrainGroup> groups) {
   AssignAdvantages(stage_, &groups);
   for (const TrainGroup& group : groups) result.learning.Add(group);
   if (stage_.kl_in_reward()) result.reward_kl = MeanKl(stage_, groups);
+  if (stage_.advantage() == GrpoStage::REVERSE_KL) {
+    result.reverse_kl = MeanReverseKl(groups);
+  }
   Update(groups, &mismatch, &result);
   result.mismatch = mismatch.Result();
   return result;
@@ -157,7 +177,7 @@ void StepLearner::PassOver(std::vector<TrainGroup>* groups,
   const std::vector<TrainSequence> all =
       SequencesOf(*groups, 0, groups->size());
   std::vector<std::vector<float>> reference, old, values;
-  if (stage_.kl_coef() != 0) {
+  if (HasReference(stage_)) {
     reference = learner_->ReferenceLogprobs(all, stage_.temperature());
   }
   if (critic_ != nullptr) values = critic_->Values(all);

@@ -28,6 +28,7 @@ class StepLearner {
     CriticStats critic;
     LogprobMismatch mismatch;  // Of sampler and policy before the step.
     double reward_kl = 0;      // Mean over tokens; with kl_in_reward.
+    double reverse_kl = 0;     // The same; with advantage REVERSE_KL.
   };
 
   // From run.weights; where the stage goes on, with what Save() saved. `run`

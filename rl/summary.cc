@@ -10,6 +10,7 @@
 #include "absl/strings/str_format.h"
 #include "base/file.h"
 #include "base/process_memory.h"
+#include "rl/accuracy.h"
 #include "rl/memory_plan.h"
 
 namespace ponder {
@@ -69,14 +70,54 @@ std::vector<std::pair<std::string, int64_t>> PeakMemory(const Run& run) {
   return peaks;
 }
 
+// What Compare() finds between an earlier evaluation, written to
+// eval/LABEL.jsonl, and this one; nothing where there was none.
+void AddDifferences(const Run& run, const std::string& stage,
+                    const std::string& label, const Evaluation& evaluation,
+                    Json* differences) {
+  const absl::StatusOr<std::vector<ProblemResult>> before =
+      ReadResults(run.folder.File(absl::StrCat("eval/", label, ".jsonl")));
+  if (!before.ok()) return;
+  for (const PairedDifference& pair : Compare(*before, evaluation.problems)) {
+    Json json;
+    json["stage"] = stage;
+    json["set"] = pair.set;
+    json["figure"] = pair.figure;
+    json["difference"] = pair.difference.value;
+    json["low"] = pair.difference.low;
+    json["high"] = pair.difference.high;
+    json["p_value"] = pair.p_value;
+    json["problems"] = pair.difference.problems;
+    differences->push_back(std::move(json));
+  }
+}
+
+Json Differences(const std::string& name, const std::string& from,
+                 const Run& run, const Evaluation& evaluation) {
+  Json differences = Json::array();
+  if (from.empty()) {  // Step 0 of the stage itself.
+    AddDifferences(run, "", absl::StrCat(name, "_0"), evaluation, &differences);
+    return differences;
+  }
+  AddDifferences(run, from, from, evaluation, &differences);
+  for (const Json& earlier : run.state.summaries) {
+    if (earlier.value("from", "") != from) continue;
+    const std::string sibling = earlier.value("name", "");
+    AddDifferences(run, sibling, sibling, evaluation, &differences);
+  }
+  return differences;
+}
+
 }  // namespace
 
 Json StageSummary(const std::string& name, const std::string& kind,
-                  const Run& run, const Evaluation& evaluation) {
+                  const std::string& from, const Run& run,
+                  const Evaluation& evaluation) {
   const RunState& state = run.state;
   Json json;
   json["name"] = name;
   json["kind"] = kind;
+  json["from"] = from;
   json["seconds"] = state.stage_seconds;
   json["evaluation_seconds"] = evaluation.seconds;
   json["steps"] = state.stage_step;
@@ -84,6 +125,7 @@ Json StageSummary(const std::string& name, const std::string& kind,
   json["samples"] = state.stage_samples;
   json["evaluation_tokens"] = evaluation.sampled_tokens;
   json["core_seconds"] = state.stage_core_seconds;
+  json["evaluation_core_seconds"] = evaluation.core_seconds;
   json["cost"] =
       state.stage_core_seconds / 3600 * run.config.cost().core_hour();
   json["currency"] = run.config.cost().currency();
@@ -100,6 +142,7 @@ Json StageSummary(const std::string& name, const std::string& kind,
   json["response_length"] = length / std::max(1.0, problems);
   json["thinking_share"] = thinking / std::max(1.0, problems);
   json["accuracy"] = accuracy;
+  json["against"] = Differences(name, from, run, evaluation);
   return json;
 }
 
@@ -139,8 +182,19 @@ std::string SummaryText(const Run& run, double total_seconds,
   std::vector<std::vector<std::string>> cost = {
       {"stage", "steps", "samples", "tokens", "seconds", "evaluation s",
        "core-s", run.config.cost().currency()}};
+  std::vector<std::vector<std::string>> differences = {
+      {"stage", "against", "set", "figure", "difference", "interval"}};
   for (const Json& stage : stages) {
     const std::string name = stage.value("name", "");
+    for (const Json& pair : stage.value("against", Json::array())) {
+      const std::string other = pair.value("stage", "");
+      differences.push_back(
+          {name, other.empty() ? "its start" : other, pair.value("set", ""),
+           pair.value("figure", ""),
+           absl::StrFormat("%+.1f", 100 * pair.value("difference", 0.0)),
+           absl::StrFormat("%+.1f to %+.1f", 100 * pair.value("low", 0.0),
+                           100 * pair.value("high", 0.0))});
+    }
     cost.push_back({name, absl::StrCat(stage.value("steps", int64_t{0})),
                     absl::StrCat(stage.value("samples", int64_t{0})),
                     absl::StrCat(stage.value("tokens", int64_t{0})),
@@ -162,6 +216,12 @@ std::string SummaryText(const Run& run, double total_seconds,
   if (accuracy.size() > 1) {
     absl::StrAppend(&text, "\nAccuracy on held-out problems\n",
                     Table(accuracy));
+  }
+  if (differences.size() > 1) {
+    absl::StrAppend(&text,
+                    "\nDifferences, paired by problem, with their 95 % "
+                    "intervals in points\n",
+                    Table(differences));
   }
   absl::StrAppend(&text, "\nWhat it took\n", Table(cost));
   absl::StrAppendFormat(&text, "\nIn all %.0f s, %s; %d parameters.\n",

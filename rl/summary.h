@@ -12,9 +12,13 @@
 
 namespace ponder {
 
-// One entry of summary.json's "stages".
+// One entry of summary.json's "stages". `from`: the stage that it started from;
+// empty: none. Where both were evaluated it holds how much better the policy is
+// than that stage's, and than those of earlier stages that started there too,
+// paired by problem (Compare() of accuracy.h).
 nlohmann::ordered_json StageSummary(const std::string& name,
-                                    const std::string& kind, const Run& run,
+                                    const std::string& kind,
+                                    const std::string& from, const Run& run,
                                     const Evaluation& evaluation);
 
 // Writes RUN/summary.json atomically. `export_folder` may be empty.

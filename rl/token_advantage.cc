@@ -39,6 +39,11 @@ GaeResult GeneralizedAdvantages(const Tensor& rewards, const Tensor& values,
   return result;
 }
 
+Tensor TeacherAdvantages(const Tensor& logprobs, const Tensor& teacher) {
+  TORCH_CHECK(logprobs.sizes() == teacher.sizes());
+  return teacher - logprobs;
+}
+
 Tensor Whiten(const Tensor& x) {
   if (x.numel() < 2) return at::zeros_like(x);
   return (x - x.mean()) * (x.var() + kVarianceEpsilon).rsqrt();

@@ -29,6 +29,15 @@ GaeResult GeneralizedAdvantages(const at::Tensor& rewards,
                                 const at::Tensor& values, double gamma,
                                 double lambda);
 
+// On-policy distillation: A_t = log p_teacher(y_t) - log p_policy(y_t) for the
+// tokens that the policy drew itself. With it the policy gradient is that of
+// -KL(policy || teacher) of the token's distribution, the future of the
+// response aside (arXiv:2306.13649, GKD with reverse KL and student samples;
+// arXiv:2306.08543, eq. 7, the single-step part). logprobs, teacher [T]
+// float64.
+at::Tensor TeacherAdvantages(const at::Tensor& logprobs,
+                             const at::Tensor& teacher);
+
 // (x - mean(x)) / sqrt(var(x) + 1e-8) over all tokens of a step, [N] float64,
 // with the variance of N - 1 (as verl's masked_whiten). All 0 where N < 2.
 at::Tensor Whiten(const at::Tensor& x);

@@ -39,11 +39,15 @@ KlEstimator KlEstimatorOf(const GrpoStage& stage) {
   return KlEstimator::kK3;
 }
 
+// Of the policy at the start of the step, or else of the one that sampled.
+const std::vector<float>& PolicyLogprobs(const TrainSequence& sequence) {
+  return sequence.old_logprobs.empty() ? sequence.behavior_logprobs
+                                       : sequence.old_logprobs;
+}
+
 // What each token is penalised with, [T] float64.
 Tensor KlPenalty(const GrpoStage& stage, const TrainSequence& sequence) {
-  const std::vector<float>& logprobs = sequence.old_logprobs.empty()
-                                           ? sequence.behavior_logprobs
-                                           : sequence.old_logprobs;
+  const std::vector<float>& logprobs = PolicyLogprobs(sequence);
   if (stage.kl_coef() == 0 || !stage.kl_in_reward()) {
     return at::zeros({static_cast<int64_t>(logprobs.size())}, at::kDouble);
   }
@@ -109,6 +113,16 @@ void AssignGae(const GrpoStage& stage, double reward, TrainSequence* sequence) {
       stage.gamma(), stage.critic().lambda());
   sequence->advantages = Floats(gae.advantages);
   sequence->returns = Floats(gae.returns);
+}
+
+// Rewards do not count; samples without one have no targets here either.
+void AssignTeacher(TrainGroup* group) {
+  for (TrainSequence& sequence : group->sequences) {
+    if (sequence.targets.empty()) continue;
+    sequence.advantages =
+        Floats(TeacherAdvantages(Doubles(PolicyLogprobs(sequence)),
+                                 Doubles(sequence.reference_logprobs)));
+  }
 }
 
 // Whitens the advantages over all tokens of the groups that have signal.
@@ -188,6 +202,10 @@ void AssignAdvantages(const GrpoStage& stage, std::vector<TrainGroup>* groups) {
   const bool returns = stage.advantage() == GrpoStage::REINFORCE_PLUS_PLUS;
   const bool gae = stage.advantage() == GrpoStage::GAE;
   for (TrainGroup& group : *groups) {
+    if (stage.advantage() == GrpoStage::REVERSE_KL) {
+      AssignTeacher(&group);
+      continue;
+    }
     if (!returns && !gae) {
       AssignRelative(stage, &group);
       continue;
@@ -214,6 +232,24 @@ double MeanKl(const GrpoStage& stage, const std::vector<TrainGroup>& groups) {
     }
   }
   return count == 0 ? 0 : sum / (stage.kl_coef() * count);
+}
+
+double MeanReverseKl(const std::vector<TrainGroup>& groups) {
+  double sum = 0, count = 0;
+  for (const TrainGroup& group : groups) {
+    for (const TrainSequence& sequence : group.sequences) {
+      const std::vector<float>& logprobs = PolicyLogprobs(sequence);
+      for (size_t t = 0; t < sequence.targets.size(); ++t) {
+        sum += logprobs[t] - sequence.reference_logprobs[t];
+      }
+      count += static_cast<double>(sequence.targets.size());
+    }
+  }
+  return count == 0 ? 0 : sum / count;
+}
+
+bool HasReference(const GrpoStage& stage) {
+  return stage.kl_coef() != 0 || stage.advantage() == GrpoStage::REVERSE_KL;
 }
 
 bool IsDecoupled(const GrpoStage& stage) {

@@ -42,6 +42,9 @@ void AssignImportance(const ImportanceOptions& options,
 // stage.advantage() and docs/algorithms.md. Reads the reference's
 // log-probabilities with kl_in_reward, and the values with GAE.
 //
+// REVERSE_KL reads the reference's log-probabilities, which are the teacher's,
+// and no reward; it is TeacherAdvantages() of token_advantage.h.
+//
 // KL in the reward: a token's reward is -kl_coef * kl_t, and the last token's
 // is r beside that. A group-relative advantage is of the sum over the tokens.
 void AssignAdvantages(const GrpoStage& stage, std::vector<TrainGroup>* groups);
@@ -49,6 +52,14 @@ void AssignAdvantages(const GrpoStage& stage, std::vector<TrainGroup>* groups);
 // The mean over all tokens of the estimate of KL to the reference, for people;
 // 0 without tokens.
 double MeanKl(const GrpoStage& stage, const std::vector<TrainGroup>& groups);
+
+// The mean over all tokens of log-probability of the policy that sampled -
+// log-probability of the reference: an estimate of KL(policy || teacher) in
+// nats a token. 0 without tokens.
+double MeanReverseKl(const std::vector<TrainGroup>& groups);
+
+// Whether the stage needs the reference's log-probabilities.
+bool HasReference(const GrpoStage& stage);
 
 // Whether the ratio is against the policy at the start of the step.
 bool IsDecoupled(const GrpoStage& stage);

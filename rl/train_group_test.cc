@@ -172,6 +172,28 @@ TEST(TrainGroupTest, KlInTheRewardIsTakenFromIt) {
   EXPECT_EQ(PolicyLossOptionsOf(stage).kl_coef, 0);  // Not in the loss too.
 }
 
+TEST(TrainGroupTest, ATeacherJudgesEachTokenWhateverTheReward) {
+  GrpoStage stage = Stage(GrpoStage::REVERSE_KL);
+  stage.set_teacher("teacher");
+  EXPECT_TRUE(HasReference(stage));
+  EXPECT_FALSE(HasReference(Stage(GrpoStage::GRPO)));
+  std::vector<TrainGroup> groups = {
+      ToTrainGroup(Group({1.0, 0.0, std::nullopt}), false)};
+  groups[0].sequences[0].reference_logprobs = {-0.25f};
+  groups[0].sequences[1].reference_logprobs = {-1.5f, -1.0f};
+  AssignAdvantages(stage, &groups);
+  // The policy's are -0.5, and -0.5 and -1.
+  EXPECT_THAT(groups[0].sequences[0].advantages, ElementsAre(0.25f));
+  EXPECT_THAT(groups[0].sequences[1].advantages, ElementsAre(-1.0f, 0.0f));
+  EXPECT_THAT(groups[0].sequences[2].advantages, IsEmpty());
+  EXPECT_NEAR(MeanReverseKl(groups), (-0.25 + 1 + 0) / 3, 1e-7);
+  // Against the policy at the start of the step, where samples are older.
+  groups[0].sequences[1].old_logprobs = {-1.5f, -2.0f};
+  AssignAdvantages(stage, &groups);
+  EXPECT_THAT(groups[0].sequences[1].advantages, ElementsAre(0.0f, 1.0f));
+  EXPECT_EQ(MeanReverseKl({}), 0);
+}
+
 TEST(TrainGroupTest, GaeFillsInReturnsToo) {
   GrpoStage stage = Stage(GrpoStage::GAE);
   std::vector<TrainGroup> groups = {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <optional>
+#include <set>
 
 #include "ATen/Parallel.h"
 #include "absl/strings/match.h"
@@ -17,45 +18,12 @@
 #include "proto/text_config.h"
 #include "rl/architecture.h"
 #include "rl/memory_plan.h"
+#include "rl/stage_manifest.h"
 #include "rl/stages.h"
 #include "rl/summary.h"
 
 namespace ponder {
 namespace {
-
-// Copies, as training outlives the files that a checkpoint maps.
-void SetWeights(Run& run, const TensorMap& weights) {
-  run.weights = CopyTensors(weights, at::kFloat, run.device);
-}
-
-// The policy that the configuration names.
-absl::Status LoadPolicy(Run& run) {
-  const PolicyConfig& policy = run.config.policy();
-  Checkpoint checkpoint;
-  if (policy.init() == PolicyConfig::RANDOM) {
-    const ModelConfig config = ModelConfigOf(policy.architecture());
-    // The renderer's template needs no tokenizer.
-    const PromptRenderer renderer(run.config.prompt(), nullptr, nullptr, 0);
-    checkpoint =
-        RandomCheckpoint(config, policy.architecture().initializer_range(),
-                         policy.architecture().matrix_gain(), run.config.seed(),
-                         renderer.JinjaTemplate());
-  } else {
-    PONDER_ASSIGN_OR_RETURN(checkpoint,
-                            LoadCheckpoint(policy.path(), at::kFloat));
-  }
-  run.model = checkpoint.config;
-  run.files = std::move(checkpoint.files);
-  SetWeights(run, checkpoint.weights);
-  return absl::OkStatus();
-}
-
-absl::Status LoadWeights(Run& run, const std::string& folder) {
-  PONDER_ASSIGN_OR_RETURN(Checkpoint checkpoint,
-                          LoadCheckpoint(folder, at::kFloat));
-  SetWeights(run, checkpoint.weights);
-  return absl::OkStatus();
-}
 
 absl::Status MakeTools(Run& run) {
   const auto it = run.files.find("tokenizer.json");
@@ -89,6 +57,61 @@ absl::Status MakeTools(Run& run) {
   return absl::OkStatus();
 }
 
+// Whether two folders' small files are those of the same kind of policy; what
+// dtype its weights are stored in does not matter.
+bool SameKind(const PolicyFiles& a, const PolicyFiles& b) {
+  const auto shape = [](const PolicyFiles& files) {
+    const auto it = files.find("config.json");
+    nlohmann::json config =
+        nlohmann::json::parse(it == files.end() ? "" : it->second, nullptr,
+                              /*allow_exceptions=*/false);
+    if (config.is_object()) {
+      config.erase("torch_dtype");
+      config.erase("dtype");
+    }
+    return config;
+  };
+  PolicyFiles rest_a = a, rest_b = b;
+  rest_a.erase("config.json");
+  rest_b.erase("config.json");
+  return rest_a == rest_b && shape(a) == shape(b);
+}
+
+// Makes this the run's policy. Where it is of another kind than the one before,
+// that one's workers and learner processes end.
+absl::Status SetPolicy(Run& run, Checkpoint checkpoint) {
+  // A copy, as training outlives the files that a checkpoint maps.
+  run.weights = CopyTensors(checkpoint.weights, at::kFloat, run.device);
+  if (run.tokenizer != nullptr && SameKind(run.files, checkpoint.files)) {
+    return absl::OkStatus();
+  }
+  run.fleet = nullptr;
+  run.learners = nullptr;
+  run.model = std::move(checkpoint.config);
+  run.files = std::move(checkpoint.files);
+  return MakeTools(run);
+}
+
+absl::Status LoadWeights(Run& run, const std::string& folder) {
+  PONDER_ASSIGN_OR_RETURN(Checkpoint checkpoint,
+                          LoadCheckpoint(folder, at::kFloat));
+  return SetPolicy(run, std::move(checkpoint));
+}
+
+// The policy that a configuration names.
+absl::Status LoadPolicy(Run& run, const PolicyConfig& policy) {
+  if (policy.init() == PolicyConfig::PRETRAINED) {
+    return LoadWeights(run, policy.path());
+  }
+  // The renderer's template needs no tokenizer.
+  const PromptRenderer renderer(run.config.prompt(), nullptr, nullptr, 0);
+  return SetPolicy(
+      run, RandomCheckpoint(ModelConfigOf(policy.architecture()),
+                            policy.architecture().initializer_range(),
+                            policy.architecture().matrix_gain(),
+                            run.config.seed(), renderer.JinjaTemplate()));
+}
+
 // Refuses to start what cannot be saved.
 absl::Status CheckDisk(const Run& run) {
   const int64_t weights = 4 * run.model.NumParameters();
@@ -105,17 +128,16 @@ absl::Status CheckDisk(const Run& run) {
       "with --set runs_dir="));
 }
 
-// Finds what is wrong with the inputs before anything is written: the policy's
-// shape, memory, data sets that exist already. Returns the shape.
-absl::StatusOr<ModelConfig> CheckInputs(const RunConfig& config) {
+// The shape of a policy, which has to fit the prompts.
+absl::StatusOr<ModelConfig> CheckPolicy(const RunConfig& config,
+                                        const PolicyConfig& policy) {
   ModelConfig model;
-  if (config.policy().init() == PolicyConfig::RANDOM) {
-    model = ModelConfigOf(config.policy().architecture());
+  if (policy.init() == PolicyConfig::RANDOM) {
+    model = ModelConfigOf(policy.architecture());
   } else {
     PONDER_ASSIGN_OR_RETURN(const PolicyFiles files,
-                            ReadPolicyFiles(config.policy().path()));
-    PONDER_ASSIGN_OR_RETURN(model,
-                            ConfigOfFiles(files, config.policy().path()));
+                            ReadPolicyFiles(policy.path()));
+    PONDER_ASSIGN_OR_RETURN(model, ConfigOfFiles(files, policy.path()));
   }
   const PromptConfig& prompt = config.prompt();
   const int64_t tokens =
@@ -126,14 +148,28 @@ absl::StatusOr<ModelConfig> CheckInputs(const RunConfig& config) {
         " together, the policy's max_position_embeddings is ",
         model.max_position_embeddings));
   }
-  PONDER_RETURN_IF_ERROR(CheckMemory(config, model));
+  return model;
+}
+
+// Finds what is wrong with the inputs before anything is written: the
+// policies' shapes, data sets that exist already. Returns the shapes, the
+// run's policy first.
+absl::StatusOr<std::vector<ModelConfig>> CheckInputs(const RunConfig& config) {
+  std::vector<ModelConfig> models(1);
+  PONDER_ASSIGN_OR_RETURN(models[0], CheckPolicy(config, config.policy()));
+  for (const Stage& stage : config.stage()) {
+    if (!stage.has_policy()) continue;
+    PONDER_ASSIGN_OR_RETURN(ModelConfig model,
+                            CheckPolicy(config, stage.policy()));
+    models.push_back(std::move(model));
+  }
   for (const auto* sets : {&config.data(), &config.eval_data()}) {
     for (const DataSet& set : *sets) {
       if (absl::StartsWith(set.path(), "$RUN")) continue;
       PONDER_RETURN_IF_ERROR(LoadDataRows(set, "").status());
     }
   }
-  return model;
+  return models;
 }
 
 class Trainer {
@@ -164,6 +200,7 @@ class Trainer {
  private:
   // The stage whose policy `stage` starts from; empty: the configuration's.
   std::string InitFrom(const Stage& stage) const {
+    if (stage.has_policy()) return "";
     if (stage.has_init_from()) return stage.init_from();
     std::string newest;
     for (const auto& summary : run_.state.summaries) {
@@ -191,7 +228,8 @@ class Trainer {
     if (!run_.stage_start_folder.empty()) {
       return LoadWeights(run_, run_.stage_start_folder);
     }
-    return LoadPolicy(run_);
+    return LoadPolicy(
+        run_, stage.has_policy() ? stage.policy() : run_.config.policy());
   }
 
   absl::Status RunStage(const Stage& stage) {
@@ -224,10 +262,13 @@ class Trainer {
       run_.progress->Print(EvaluationText(evaluation));
     }
     evaluation.seconds += run_.evaluation_seconds;
+    evaluation.core_seconds += run_.evaluation_core_seconds;
     run_.evaluation_seconds = 0;
+    run_.evaluation_core_seconds = 0;
     run_.UpdateClocks();
     run_.state.summaries.push_back(
-        StageSummary(name, StageKind(stage), run_, evaluation));
+        StageSummary(name, StageKind(stage), has_policy ? InitFrom(stage) : "",
+                     run_, evaluation));
     if (trains) {
       run_.state.stage_checkpoints[name] =
           absl::StrCat("checkpoints/step_", run_.state.step);
@@ -246,7 +287,7 @@ class Trainer {
     if (has_policy) {
       PONDER_ASSIGN_OR_RETURN(newest_checkpoint_, run_.SaveCheckpoint(nullptr));
     }
-    return absl::OkStatus();
+    return WriteStageManifest(run_, stage, run_.state.summaries.back());
   }
 
   // All of a stage but the evaluation behind it. LibTorch and its collectives
@@ -298,12 +339,22 @@ class Trainer {
     run_.stage_core_start = CoreSecondsOfProcessTree();
   }
 
-  // The policy of the last GRPO stage, or of the last stage that trained.
+  // The run's policy, as the last GRPO stage left it, or else the last stage
+  // that trained. Policies that stages brought in are not it.
   absl::StatusOr<std::string> Export() {
     std::string from;
+    std::set<std::string> brought_in;
+    std::string newest;
     for (const Stage& stage : run_.config.stage()) {
       const std::string name = StageName(stage);
       if (!run_.state.stage_checkpoints.contains(name)) continue;
+      const std::string start =
+          stage.has_init_from() ? stage.init_from() : newest;
+      newest = name;
+      if (stage.has_policy() || brought_in.contains(start)) {
+        brought_in.insert(name);
+        continue;
+      }
       const bool better = from.empty() || stage.has_grpo() || !from_grpo_;
       if (better) from = name;
       from_grpo_ = from_grpo_ || stage.has_grpo();
@@ -329,15 +380,22 @@ class Trainer {
 }  // namespace
 
 absl::StatusOr<std::string> DryRun(const RunConfig& config) {
-  PONDER_ASSIGN_OR_RETURN(const ModelConfig model, CheckInputs(config));
+  PONDER_ASSIGN_OR_RETURN(const std::vector<ModelConfig> models,
+                          CheckInputs(config));
+  const ModelConfig& model = models[0];
   if (config.learner().threads() > 0) {
     at::set_num_threads(config.learner().threads());
   }
   std::string text = RunConfigToText(config);
   absl::StrAppendFormat(&text, "\nPolicy: %s, %d parameters\n\n",
                         model.model_type, model.NumParameters());
-  absl::StrAppend(&text, PlanMemory(config, model).Text(), "\n",
-                  ExpectedStepTimes(config, model));
+  absl::StrAppend(&text, PlanMemory(config, model).Text(), "\n");
+  // A plan may be for another machine.
+  if (const absl::Status fits = CheckMemory(config, model); !fits.ok()) {
+    absl::StrAppend(&text, "Not on this machine: ", fits.message(), "\n");
+    return text;
+  }
+  absl::StrAppend(&text, ExpectedStepTimes(config, model));
   return text;
 }
 
@@ -354,7 +412,11 @@ absl::Status Train(const RunConfig& config, const TrainOptions& options) {
   PONDER_ASSIGN_OR_RETURN(const at::Device device,
                           OpenDevice(Device_Name(config.device())));
   if (options.resume.empty()) {
-    PONDER_RETURN_IF_ERROR(CheckInputs(config).status());
+    PONDER_ASSIGN_OR_RETURN(const std::vector<ModelConfig> models,
+                            CheckInputs(config));
+    for (const ModelConfig& model : models) {
+      PONDER_RETURN_IF_ERROR(CheckMemory(config, model));
+    }
   }
   absl::StatusOr<RunFolder> folder =
       options.resume.empty() ? RunFolder::Create(path) : RunFolder::Open(path);
@@ -390,8 +452,7 @@ absl::Status Train(const RunConfig& config, const TrainOptions& options) {
   run.stage_core_start =
       CoreSecondsOfProcessTree() - run.state.stage_core_seconds;
   run.device = device;
-  PONDER_RETURN_IF_ERROR(LoadPolicy(run));
-  PONDER_RETURN_IF_ERROR(MakeTools(run));
+  PONDER_RETURN_IF_ERROR(LoadPolicy(run, config.policy()));
   PONDER_RETURN_IF_ERROR(CheckDisk(run));
   PONDER_ASSIGN_OR_RETURN(
       run.metrics,

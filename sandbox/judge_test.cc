@@ -296,10 +296,11 @@ TEST_F(JudgeTest, TestsThatJudgeNothingAreRefused) {
 
 TEST_F(JudgeTest, LimitsAreOfATest) {
   RunLimits limits;
-  limits.wall = absl::Milliseconds(400);
+  limits.wall = absl::Milliseconds(1500);
   limits.suite_wall = absl::Seconds(30);
+  // Four tests: longer than the limit together, and far from it each.
   const std::string slow =
-      "import time\ndef add(a, b):\n  time.sleep(0.2)\n  return a + b\n";
+      "import time\ndef add(a, b):\n  time.sleep(0.4)\n  return a + b\n";
   EXPECT_EQ(Judge(slow, add_, limits).verdict, RunVerdict::kAccepted);
   limits.suite_wall = absl::Milliseconds(500);
   EXPECT_EQ(Judge(slow, add_, limits).verdict, RunVerdict::kTimeLimit);

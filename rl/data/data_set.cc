@@ -214,13 +214,6 @@ class RowParser {
         const Column tests,
         ColumnOf(json, "tests_field", config_.tests_field(), "tests"));
     if (tests.found()) used.insert(tests.name);
-    Json renamed;
-    if (tests.found() && tests.name != "tests") {
-      renamed["tests"] = *tests.value;
-    }
-    PONDER_ASSIGN_OR_RETURN(std::optional<TestSuite> suite,
-                            TestSuiteFromRow(renamed.empty() ? json : renamed));
-    if (suite.has_value()) row.tests = *std::move(suite);
     PONDER_ASSIGN_OR_RETURN(
         const Column verifier,
         ColumnOf(json, "verifier_field", config_.verifier_field(), "verifier"));
@@ -234,6 +227,17 @@ class RowParser {
       row.verifier = verifier.value->get<std::string>();
     }
     if (config_.has_verifier()) row.verifier = config_.verifier();
+    // What else looks like tests is for a verifier of the user's own to read.
+    if (!tests.found() && !row.verifier.empty() && row.verifier != "code") {
+      return absl::OkStatus();
+    }
+    Json renamed;
+    if (tests.found() && tests.name != "tests") {
+      renamed["tests"] = *tests.value;
+    }
+    PONDER_ASSIGN_OR_RETURN(std::optional<TestSuite> suite,
+                            TestSuiteFromRow(renamed.empty() ? json : renamed));
+    if (suite.has_value()) row.tests = *std::move(suite);
     if (!row.verifier.empty()) return absl::OkStatus();
     // verl's own place for tests says more than that they are some.
     if (row.tests.hidden_size() + row.tests.visible_size() > 0 &&

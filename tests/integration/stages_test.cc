@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "gmock/gmock.h"
@@ -256,6 +257,29 @@ TEST_F(StagesTest, DryRunPlansAndWritesNothing) {
 }
 
 // The same rows under the names that other trainers use.
+// The recipes for real models, with random weights and a row of data: they are
+// planned, also where this machine is too small for them.
+TEST_F(StagesTest, DryRunPlansEveryRecipe) {
+  const std::string row =
+      folder_.Write("row.jsonl", R"({"prompt": "1+1?", "answer": "2"})"
+                                 "\n");
+  int num_recipes = 0;
+  for (const auto& entry : std::filesystem::directory_iterator("configs")) {
+    const std::string path = entry.path().string();
+    SCOPED_TRACE(path);
+    std::vector<std::string> arguments = {
+        "train", "--config", path, "--dry-run", "--set", "policy.init=RANDOM"};
+    if (absl::StrContains(path, "qwen2.5")) {
+      arguments.insert(arguments.end(), {"--set", "data.path=" + row});
+    }
+    const PonderResult result = RunPonder(arguments);
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    EXPECT_THAT(result.out, AllOf(HasSubstr(" parameters"), HasSubstr("GiB")));
+    ++num_recipes;
+  }
+  EXPECT_GE(num_recipes, 9);
+}
+
 TEST_F(StagesTest, FieldNamesOfOtherTrainers) {
   struct Names {
     const char* trainer;

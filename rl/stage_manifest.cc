@@ -1,0 +1,137 @@
+#include "rl/stage_manifest.h"
+
+#include <algorithm>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "base/crc32c.h"
+#include "base/file.h"
+#include "base/status_macros.h"
+#include "proto/text_config.h"
+
+namespace ponder {
+namespace {
+
+using Json = nlohmann::ordered_json;
+using Names = google::protobuf::RepeatedPtrField<std::string>;
+
+// A file by its path in the run's folder, or as it is elsewhere.
+absl::StatusOr<Json> FileEntry(const Run& run, const std::string& path) {
+  PONDER_ASSIGN_OR_RETURN(const std::string content, ReadFile(path));
+  const std::string folder = absl::StrCat(run.folder.path(), "/");
+  Json json;
+  json["path"] =
+      absl::StartsWith(path, folder) ? path.substr(folder.size()) : path;
+  json["bytes"] = content.size();
+  json["crc32c"] =
+      absl::StrFormat("%08x", ExtendCrc32c(0, content.data(), content.size()));
+  return json;
+}
+
+// The names of the data sets that the stage draws from; null: it draws from
+// none.
+const Names* DataOf(const Stage& stage) {
+  if (stage.has_sft()) return &stage.sft().data();
+  if (stage.has_grpo()) return &stage.grpo().data();
+  if (stage.has_sample()) return &stage.sample().data();
+  return nullptr;
+}
+
+absl::StatusOr<Json> DataInputs(const Run& run, const Stage& stage) {
+  Json inputs = Json::array();
+  const Names* const names = DataOf(stage);
+  if (names == nullptr) return inputs;
+  for (const DataSet& set : run.config.data()) {
+    if (!names->empty() && std::find(names->begin(), names->end(),
+                                     DataSetName(set)) == names->end()) {
+      continue;
+    }
+    PONDER_ASSIGN_OR_RETURN(
+        Json entry,
+        FileEntry(run, ExpandRunPath(set.path(), run.folder.path())));
+    entry["name"] = DataSetName(set);
+    inputs.push_back(std::move(entry));
+  }
+  return inputs;
+}
+
+// What the policy was before the stage.
+absl::StatusOr<Json> PolicyInput(const Run& run, const Stage& stage) {
+  if (!stage.has_policy() && !run.stage_start_folder.empty()) {
+    return FileEntry(run, absl::StrCat(run.stage_start_folder, "/MANIFEST"));
+  }
+  const PolicyConfig& policy =
+      stage.has_policy() ? stage.policy() : run.config.policy();
+  Json json;
+  if (policy.init() == PolicyConfig::RANDOM) {
+    json["random"] = policy.architecture().model_type();
+  } else {
+    json["path"] = policy.path();
+  }
+  return json;
+}
+
+// Files that the stage wrote, beside a checkpoint.
+std::vector<std::string> FilesOf(const Stage& stage) {
+  std::vector<std::string> paths;
+  for (const GeneratedSet& set : stage.data().set()) {
+    paths.push_back(set.path());
+    if (set.has_held_out_path()) paths.push_back(set.held_out_path());
+  }
+  if (stage.has_sample()) {
+    paths.push_back(stage.sample().path());
+    paths.push_back(stage.sample().pass_rates_path());
+    if (stage.sample().has_keep())
+      paths.push_back(stage.sample().keep().path());
+  }
+  return paths;
+}
+
+absl::StatusOr<Json> Outputs(const Run& run, const Stage& stage) {
+  Json outputs = Json::array();
+  for (const std::string& path : FilesOf(stage)) {
+    PONDER_ASSIGN_OR_RETURN(
+        Json entry, FileEntry(run, ExpandRunPath(path, run.folder.path())));
+    outputs.push_back(std::move(entry));
+  }
+  const auto checkpoint = run.state.stage_checkpoints.find(StageName(stage));
+  if (checkpoint != run.state.stage_checkpoints.end()) {
+    PONDER_ASSIGN_OR_RETURN(
+        Json entry, FileEntry(run, run.folder.File(absl::StrCat(
+                                       checkpoint->second, "/MANIFEST"))));
+    outputs.push_back(std::move(entry));
+  }
+  return outputs;
+}
+
+}  // namespace
+
+absl::Status WriteStageManifest(const Run& run, const Stage& stage,
+                                const Json& summary) {
+  Json json;
+  json["stage"] = summary.at("name");
+  json["kind"] = summary.at("kind");
+  json["from"] = summary.at("from");
+  json["seed"] = run.config.seed();
+  PONDER_ASSIGN_OR_RETURN(json["configuration"],
+                          FileEntry(run, run.folder.File("config.textproto")));
+  if (!stage.has_data()) {
+    PONDER_ASSIGN_OR_RETURN(json["policy"], PolicyInput(run, stage));
+  }
+  PONDER_ASSIGN_OR_RETURN(json["inputs"], DataInputs(run, stage));
+  PONDER_ASSIGN_OR_RETURN(json["outputs"], Outputs(run, stage));
+  for (const char* name : {"steps", "samples", "tokens", "evaluation_tokens"}) {
+    json["counts"][name] = summary.at(name);
+  }
+  for (const char* name : {"seconds", "evaluation_seconds", "core_seconds",
+                           "evaluation_core_seconds", "cost", "currency"}) {
+    json["cost"][name] = summary.at(name);
+  }
+  return WriteFileAtomically(
+      run.folder.File(absl::StrCat("manifests/", StageName(stage), ".json")),
+      json.dump(2) + "\n");
+}
+
+}  // namespace ponder

@@ -1,0 +1,247 @@
+// What the R1 recipe chains: rejection sampling, a second policy, distillation.
+
+#include <filesystem>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/support/ponder_process.h"
+#include "tests/support/tiny_run.h"
+
+namespace ponder {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::Contains;
+using ::testing::HasSubstr;
+using ::testing::Le;
+using ::testing::Lt;
+using ::testing::Not;
+
+constexpr char kSample[] = R"(stage {
+  name: "keep"
+  sample {
+    prompts: 36
+    samples_per_prompt: 6
+    keep { path: "$RUN/samples/kept.jsonl" max_per_problem: 2
+           rule { component: "accuracy" min: 1 } }
+  }
+}
+)";
+
+// A smaller policy with a cold start of its own.
+constexpr char kStudent[] = R"(stage {
+  name: "student"
+  policy {
+    init: RANDOM
+    architecture {
+      vocab_size: 320 hidden_size: 16 intermediate_size: 32
+      num_hidden_layers: 1 num_attention_heads: 2 num_key_value_heads: 1
+      rope_theta: 100 max_position_embeddings: 64
+      initializer_range: 0.08 matrix_gain: 0.7
+    }
+  }
+  sft { data: "tiny" steps: 30 batch_size: 16
+        optimizer { learning_rate: 1e-2 warmup_steps: 5 beta2: 0.98 } }
+}
+)";
+
+constexpr char kDistill[] = R"(stage {
+  name: "distill"
+  init_from: "student"
+  sft { data: "kept" steps: 40 batch_size: 16
+        optimizer { learning_rate: 1e-2 beta2: 0.98 } }
+}
+)";
+
+constexpr char kOnPolicy[] = R"(stage {
+  name: "on_policy"
+  init_from: "student"
+  grpo {
+    data: "tiny" advantage: REVERSE_KL teacher: "grpo" steps: 12
+    prompts_per_step: 8 samples_per_prompt: 4
+    optimizer { learning_rate: 3e-3 }
+  }
+}
+)";
+
+class RecipeTest : public TinyRunTest {
+ protected:
+  TinyConfig Recipe(const std::string& name, const std::string& stages) const {
+    TinyConfig config = Config(name, stages);
+    config.more = absl::StrCat(
+        "data { name: \"kept\" path: \"$RUN/samples/kept.jsonl\" weight: 0.5 "
+        "}\n"
+        "reward { component { name: \"accuracy\" } }\n"
+        "eval_data { name: \"tiny\" path: \"",
+        folder_.File("tiny.jsonl"), "\" }\n");
+    return config;
+  }
+
+  static std::string GrpoOnTiny(int steps) {
+    return Grpo(steps, "data: \"tiny\"", /*evaluate=*/true);
+  }
+  static std::string ColdStartOnTiny() {
+    std::string stage = ColdStart();
+    return stage.replace(stage.find("sft {"), 5, "sft { data: \"tiny\"");
+  }
+
+  static std::map<std::string, Json> StagesOf(const std::string& run) {
+    std::map<std::string, Json> stages;
+    for (const Json& stage : ReadJson(run + "/summary.json")["stages"]) {
+      stages[stage["name"].get<std::string>()] = stage;
+    }
+    return stages;
+  }
+};
+
+TEST_F(RecipeTest, ChainsTeacherSamplesAndStudents) {
+  const std::string run = Run(
+      Recipe("chain", absl::StrCat(ColdStartOnTiny(), GrpoOnTiny(12), kSample,
+                                   kStudent, kDistill, kOnPolicy)));
+  // Kept: right samples of the teacher, at most two of a problem, none twice.
+  std::map<std::string, std::set<std::string>> kept;
+  size_t num_kept = 0;
+  for (const absl::string_view line : absl::StrSplit(
+           Bytes(run + "/samples/kept.jsonl"), '\n', absl::SkipEmpty())) {
+    const Json row = Json::parse(line.begin(), line.end());
+    EXPECT_THAT(row["prompt"].get<std::string>(), Not(HasSubstr("\n")));
+    kept[row["prompt"]].insert(row["response"].get<std::string>());
+    ++num_kept;
+  }
+  ASSERT_GT(num_kept, 10);
+  size_t distinct = 0;
+  for (const auto& [prompt, responses] : kept) {
+    EXPECT_LE(responses.size(), 2) << prompt;
+    distinct += responses.size();
+  }
+  EXPECT_EQ(distinct, num_kept);
+
+  std::map<std::string, Json> stages = StagesOf(run);
+  EXPECT_EQ(stages["grpo"]["from"], "cold_start");
+  EXPECT_EQ(stages["student"]["from"], "");
+  EXPECT_EQ(stages["on_policy"]["from"], "student");
+  // Each is compared with its start and with who started there before.
+  std::set<std::string> against;
+  for (const Json& pair : stages["on_policy"]["against"]) {
+    against.insert(pair["stage"].get<std::string>());
+    EXPECT_LE(pair["low"].get<double>(), pair["difference"].get<double>());
+    EXPECT_GE(pair["high"].get<double>(), pair["difference"].get<double>());
+  }
+  EXPECT_EQ(against, (std::set<std::string>{"student", "distill"}));
+
+  // The student comes closer to the teacher.
+  const std::vector<double> kl =
+      Series(ReadMetrics(run, "on_policy"), "actor/reverse_kl");
+  ASSERT_EQ(kl.size(), 12);
+  EXPECT_LT(kl.back(), 0.7 * kl.front());
+  // Sampler and learner stay exact after the change of policies.
+  EXPECT_THAT(
+      Series(ReadMetrics(run, "on_policy"), "rollout_corr/max_abs_diff"),
+      Contains(0.0));
+
+  // What is exported is the run's policy, not a student.
+  EXPECT_EQ(ReadJson(run + "/export/config.json")["hidden_size"], 32);
+}
+
+TEST_F(RecipeTest, ManifestsNameWhatWentInAndCameOut) {
+  const std::string run =
+      Run(Recipe("manifests",
+                 absl::StrCat(ColdStartOnTiny(), kSample, kStudent, kDistill)));
+  const Json keep = ReadJson(run + "/manifests/keep.json");
+  EXPECT_EQ(keep["kind"], "sample");
+  EXPECT_EQ(keep["policy"]["path"], "checkpoints/step_60/MANIFEST");
+  EXPECT_EQ(keep["inputs"].size(), 2);
+  std::map<std::string, Json> outputs;
+  for (const Json& file : keep["outputs"]) outputs[file["path"]] = file;
+  ASSERT_TRUE(outputs.contains("samples/kept.jsonl"));
+  EXPECT_EQ(outputs["samples/kept.jsonl"]["bytes"],
+            Bytes(run + "/samples/kept.jsonl").size());
+  EXPECT_EQ(keep["counts"]["samples"], 216);
+  EXPECT_GT(keep["cost"]["core_seconds"], 0);
+  EXPECT_EQ(keep["seed"], 7);
+
+  const Json distill = ReadJson(run + "/manifests/distill.json");
+  // What one stage wrote is what the other read.
+  ASSERT_EQ(distill["inputs"].size(), 1);
+  EXPECT_EQ(distill["inputs"][0]["crc32c"],
+            outputs["samples/kept.jsonl"]["crc32c"]);
+  EXPECT_EQ(distill["from"], "student");
+  const Json student = ReadJson(run + "/manifests/student.json");
+  EXPECT_EQ(student["policy"]["random"], "qwen2");
+}
+
+// In a stage of the student: its shape, and the teacher, are found again.
+TEST_F(RecipeTest, AStoppedChainGoesOnToTheSameWeights) {
+  const std::string stages = absl::StrCat(ColdStartOnTiny(), GrpoOnTiny(4),
+                                          kSample, kStudent, kOnPolicy);
+  const std::string whole = Run(Recipe("whole", stages));
+  const TinyConfig config = Recipe("stopped", stages);
+  {
+    PonderProcess stopped(Arguments(config));
+    ASSERT_TRUE(WaitUntil([&] {
+      return StepsDone(RunFolder("stopped"), "on_policy") >= 3;
+    })) << stopped.StandardError();
+    stopped.Signal(SIGTERM);
+    ASSERT_EQ(stopped.Wait(), 0) << stopped.StandardError();
+  }
+  const PonderResult resumed =
+      RunPonder({"train", "--resume", RunFolder("stopped")});
+  ASSERT_EQ(resumed.exit_code, 0) << resumed.err;
+  EXPECT_TRUE(NewestWeights(whole) == NewestWeights(RunFolder("stopped")));
+}
+
+// Reinforcement learning for no longer than another stage took.
+TEST_F(RecipeTest, AStageEndsWithAnothersCoreSeconds) {
+  const std::string run =
+      Run(Recipe("budget", absl::StrCat(ColdStartOnTiny(), R"(stage {
+  name: "rl"
+  evaluate: false
+  grpo { data: "tiny" steps: 100000 prompts_per_step: 6 samples_per_prompt: 4
+         core_seconds_of_stages: "cold_start"
+         optimizer { learning_rate: 1e-4 schedule: CONSTANT } }
+}
+)")));
+  std::map<std::string, Json> stages = StagesOf(run);
+  const double steps = stages["rl"]["steps"];
+  EXPECT_GE(steps, 1);
+  EXPECT_LT(steps, 100000);
+  const auto training = [&](const std::string& name) {
+    return stages[name]["core_seconds"].get<double>() -
+           stages[name]["evaluation_core_seconds"].get<double>();
+  };
+  EXPECT_GE(training("rl"), training("cold_start"));
+}
+
+TEST_F(RecipeTest, WhatCannotBeIsRefusedBeforeItStarts) {
+  const std::string teacherless = absl::StrCat(
+      ColdStartOnTiny(), Grpo(2, "data: \"tiny\" advantage: REVERSE_KL"));
+  const auto refused = [&](const std::string& stages, const std::string& part) {
+    const PonderResult result = RunPonder(Arguments(Recipe("refused", stages)));
+    EXPECT_EQ(result.exit_code, 1);
+    EXPECT_THAT(result.err, HasSubstr(part));
+    EXPECT_FALSE(std::filesystem::exists(RunFolder("refused")));
+  };
+  refused(teacherless, "teacher");
+  refused(absl::StrCat(ColdStartOnTiny(),
+                       Grpo(2, "advantage: REVERSE_KL teacher: \"cold\"")),
+          "wanted the name of an earlier stage that trains");
+  refused(absl::StrCat(ColdStartOnTiny(),
+                       Grpo(2, "core_seconds_of_stages: \"none\"")),
+          "core_seconds_of_stages");
+  std::string both = kStudent;
+  both.replace(both.find("policy {"), 8, "init_from: \"cold_start\" policy {");
+  refused(absl::StrCat(ColdStartOnTiny(), both),
+          "wanted either policy {} or init_from");
+  std::string rule = kSample;
+  rule.replace(rule.find("accuracy"), 8, "acuracy");
+  refused(absl::StrCat(ColdStartOnTiny(), rule), "did you mean");
+}
+
+}  // namespace
+}  // namespace ponder
