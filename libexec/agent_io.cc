@@ -15,6 +15,10 @@ char* const kProgramEnvironment[] = {
     // The order of Python's sets must not depend on the run.
     const_cast<char*>("PYTHONHASHSEED=0"), nullptr};
 
+char* const kBinaryEnvironment[] = {
+    const_cast<char*>("PATH=/usr/bin"), const_cast<char*>("HOME=/work"),
+    const_cast<char*>("TMPDIR=/tmp"), const_cast<char*>("LANG=C"), nullptr};
+
 bool ReceiveCommand(int socket, ReceivedCommand* received) {
   for (int& fd : received->fds) fd = -1;
   memset(&received->command, 0, sizeof(received->command));

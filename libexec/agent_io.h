@@ -39,6 +39,8 @@ void CommandArguments(const AgentCommand& command,
 
 // What every program sees, and nothing else.
 extern char* const kProgramEnvironment[];
+// Of a program that was compiled, whose cell has no locales.
+extern char* const kBinaryEnvironment[];
 
 bool WriteText(const char* path, const char* text);
 bool CloseFrom(int first);

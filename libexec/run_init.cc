@@ -48,7 +48,7 @@ int64_t Collect(const ReceivedCommand& received) {
     char* arguments[kMaxArguments + 1];
     CommandArguments(command, arguments);
     if ((command.options & kRunExecutesFile) != 0) {
-      syscall(SYS_execveat, kRunProgram, "", arguments, kProgramEnvironment,
+      syscall(SYS_execveat, kRunProgram, "", arguments, kBinaryEnvironment,
               AT_EMPTY_PATH);
     } else {
       execve(arguments[0], arguments, kProgramEnvironment);

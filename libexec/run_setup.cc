@@ -96,7 +96,9 @@ const char* SetRunLimits(const AgentCommand& command, int extra) {
        Limit(RLIMIT_CPU, command.cpu_seconds, command.cpu_seconds + 1)) &&
       (command.file_bytes == 0 || Limit(RLIMIT_FSIZE, command.file_bytes)) &&
       (command.data_bytes == 0 || Limit(RLIMIT_DATA, command.data_bytes)) &&
-      (command.stack_bytes == 0 || Limit(RLIMIT_STACK, command.stack_bytes)) &&
+      // Programs that recurse deeply raise it; memory is limited anyway.
+      (command.stack_bytes == 0 ||
+       Limit(RLIMIT_STACK, command.stack_bytes, RLIM_INFINITY)) &&
       (command.open_files == 0 || Limit(RLIMIT_NOFILE, command.open_files)) &&
       Limit(RLIMIT_CORE, 0) && Limit(RLIMIT_MEMLOCK, 0) &&
       Limit(RLIMIT_MSGQUEUE, 0) && Limit(RLIMIT_NICE, 0) &&

@@ -4,7 +4,8 @@
 // In the Python of a cell, which becomes the cell's agent:
 //   zygote_serve()  returns in process 1 of each run, without any rights
 //   zygote_enter()  there: streams and channel in their places
-//   zygote_init()   there, for ever, once the runner is another process
+//   zygote_leave()  there: the runner stays this process, or becomes another
+//                   one, and this one its init, for ever
 // In every runner:
 //   next_request()  returns the next request, in a fork that is to answer it
 
@@ -132,11 +133,17 @@ __attribute__((visibility("default"))) int ponder_zygote_serve(long uid) {
 
 __attribute__((visibility("default"))) int ponder_zygote_enter() {
   const char* failure = ponder::EnterRun(received);
-  // What is left open is the agent's.
-  if (failure == nullptr && !ponder::CloseFrom(ponder::kRunControl + 1)) {
+  // What is left open is the agent's. The init says how the run ended, so its
+  // socket stays until zygote_leave().
+  constexpr int kKept = ponder::kRunControl + 1;
+  if (failure == nullptr && (dup3(agent_socket, kKept, O_CLOEXEC) < 0 ||
+                             !ponder::CloseFrom(kKept + 1))) {
     failure = "close file descriptors";
   }
-  if (failure == nullptr) return 0;
+  if (failure == nullptr) {
+    agent_socket = kKept;
+    return 0;
+  }
   ponder::SendFailure(agent_socket, ponder::AgentEvent::kRunFailed,
                       received->command.run, failure);
   return -1;
@@ -173,8 +180,15 @@ __attribute__((visibility("default"))) void* ponder_next_request(
   }
 }
 
-__attribute__((visibility("default"))) void ponder_zygote_init(int child) {
-  ponder::ServeAsInit(agent_socket, child, received);
+// Returns in the runner, which must not reach the agent any more.
+__attribute__((visibility("default"))) int ponder_zygote_leave(
+    int makes_process) {
+  if (makes_process != 0) {
+    const pid_t child = fork();  // With one thread, as below.
+    if (child < 0) return -1;
+    if (child > 0) ponder::ServeAsInit(agent_socket, child, received);
+  }
+  return close(agent_socket);
 }
 
 }  // extern "C"

@@ -741,13 +741,13 @@ void CheckStart(const std::string& path, const Stage& stage,
                    " that trains", check);
   }
   if (!stage.has_policy()) return;
-  check.Require(!stage.has_init_from(), path, "policy", "given",
-                "wanted either policy {} or init_from");
   check.Require(!stage.has_data(), path, "policy", "given",
                 "wanted none for a stage that makes data");
-  check.Require(!stage.policy().has_dtype(), JoinPath(path, "policy"), "dtype",
-                PolicyConfig::Dtype_Name(stage.policy().dtype()),
-                "wanted none, as it is the run's");
+  const PolicyConfig::Dtype dtype = stage.policy().dtype();
+  check.Require(
+      dtype == PolicyConfig::FLOAT32 || dtype == config.policy().dtype(),
+      JoinPath(path, "policy"), "dtype", PolicyConfig::Dtype_Name(dtype),
+      "wanted none, as it is the run's");
   CheckPolicy(JoinPath(path, "policy"), stage.policy(), config, check);
 }
 

@@ -22,8 +22,16 @@ absl::StatusOr<bool> AssertCase::ForwardCall(absl::string_view body,
                                              TestResult* result) {
   const absl::StatusOr<PythonValue> request = ParseMarshal(body);
   if (!request.ok() || request->items.size() != 3) {
-    return absl::InvalidArgumentError(
-        "tests: the test code sends a call that is too large");
+    // What a function returned may be as deep and long as a message can be, and
+    // then is too much for the arguments of the next call.
+    if (num_calls_ > 0) {
+      result->verdict = RunVerdict::kWrongAnswer;
+      result->message = "the test cannot pass on what the function returned";
+      return false;
+    }
+    return absl::InvalidArgumentError(absl::StrCat(
+        "tests: the test code sends a call that cannot be passed on: ",
+        request.ok() ? "it is malformed" : request.status().message()));
   }
   if (!serving_) program_.Request('M', "", is_last_);
   serving_ = true;
@@ -129,6 +137,12 @@ absl::Status AssertCase::Conclude(int index, bool passed,
   if (passed) {
     result->verdict = RunVerdict::kAccepted;
     return absl::OkStatus();
+  }
+  // Without a call it had nothing to do with the program.
+  if (num_calls_ == 0) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "tests: test ", index, " fails before it calls the program: ",
+        error.empty() ? "it ended early" : error));
   }
   const bool assertion = absl::StartsWith(error, "AssertionError");
   result->verdict = error_from_program_ && !assertion

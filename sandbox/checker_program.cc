@@ -40,11 +40,11 @@ std::string BytesLiteral(absl::string_view text) {
   return literal;
 }
 
-// The last word, as a number.
+// The first word, as a number. What follows may quote the program's output, so
+// nothing behind the first word counts.
 std::optional<double> Score(absl::string_view printed) {
-  printed = absl::StripAsciiWhitespace(printed);
-  const size_t space = printed.find_last_of(" \t\r\n");
-  if (space != absl::string_view::npos) printed.remove_prefix(space + 1);
+  printed = absl::StripLeadingAsciiWhitespace(printed);
+  printed = printed.substr(0, printed.find_first_of(" \t\r\n"));
   if (printed == "True") return 1.0;
   if (printed == "False") return 0.0;
   double score;
@@ -114,7 +114,9 @@ absl::StatusOr<bool> RunCheckerProgram(const JobContext& context,
   PONDER_ASSIGN_OR_RETURN(std::optional<double> score,
                           Ask(context, checker, test, output, &fault));
   if (score.has_value()) return *score >= 1;
-  // An output that breaks the checker is wrong, unless everything does.
+  // An output that breaks the checker is wrong, unless everything does, for
+  // which there has to be an output that is right.
+  if (test.stdout().empty()) return false;
   PONDER_ASSIGN_OR_RETURN(score,
                           Ask(context, checker, test, test.stdout(), &fault));
   if (score.has_value()) return false;

@@ -18,7 +18,7 @@ constexpr char kPairChecker[] =
     "wanted = int(open(sys.argv[1]).read())\n"
     "assert open(sys.argv[2]).read() == 'reference of the checker\\n'\n"
     "a, b = map(int, open(sys.argv[3]).read().split())\n"
-    "print('sum', int(a + b == wanted))\n";
+    "print(int(a + b == wanted), 'of', a, b)\n";
 
 class CheckerProgramTest : public testing::Test {
  protected:
@@ -81,13 +81,17 @@ TEST_F(CheckerProgramTest, JudgesEveryLanguage) {
   EXPECT_EQ(report->verdict, RunVerdict::kAccepted) << report->message;
 }
 
-TEST_F(CheckerProgramTest, TheLastWordIsTheScore) {
-  EXPECT_EQ(Verdict("print(0)", "print('score:', 1)"), "AC");
+// What stands behind it may quote the output.
+TEST_F(CheckerProgramTest, TheFirstWordIsTheScore) {
+  EXPECT_EQ(Verdict("print(0)", "print(1, 'fine')"), "AC");
   EXPECT_EQ(Verdict("print(0)", "print(0.99)"), "WA");
-  EXPECT_EQ(Verdict("print(0)", "print(1)\nprint(0)"), "WA");
+  EXPECT_EQ(Verdict("print(0)", "print(0)\nprint(1)"), "WA");
   EXPECT_EQ(Verdict("print(0)", "print(True)"), "AC");
   EXPECT_EQ(Verdict("print(0)", "print(False)"), "WA");
   EXPECT_EQ(Verdict("print(0)", "print('nan')"), "WA");
+  EXPECT_EQ(Verdict("print('x 1')",
+                    "import sys\nprint(0, 'got', open(sys.argv[3]).read())"),
+            "WA");
 }
 
 // The checker gets the bytes as they are.
@@ -126,6 +130,21 @@ TEST_F(CheckerProgramTest, ACheckerThatAlwaysFailsJudgesNothing) {
     EXPECT_TRUE(absl::IsInvalidArgument(report.status())) << report.status();
     EXPECT_THAT(std::string(report.status().message()),
                 HasSubstr("tests.checker_code"));
+  }
+}
+
+// Without an output that is right nobody can tell a checker that always fails
+// from an output that breaks it.
+TEST_F(CheckerProgramTest, WithoutAReferenceABrokenOutputIsWrong) {
+  for (const char* program : {"print('x y z')", "", "print(1, 4)"}) {
+    SCOPED_TRACE(program);
+    const auto report =
+        Judge(program,
+              "import sys\na, b = map(int, open(sys.argv[3]).read().split())\n"
+              "print(int(a + b == int(open(sys.argv[1]).read())))\n",
+              "python", /*reference=*/"");
+    ASSERT_TRUE(report.ok()) << report.status();
+    EXPECT_EQ(report->verdict, RunVerdict::kWrongAnswer);
   }
 }
 

@@ -1,10 +1,12 @@
 #include "sandbox/compiler.h"
 
+#include <elf.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
+#include <cstring>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -131,6 +133,31 @@ std::string FirstError(const CompilerRun& compiled) {
   return std::string(text.substr(0, std::min<size_t>(text.find('\n'), 500)));
 }
 
+// Whether the kernel can execute the file where nothing else is: a program of
+// this machine that names no interpreter, which its source can make it do.
+bool IsStaticProgram(const UniqueFd& file) {
+  Elf64_Ehdr header;
+  if (pread(file.get(), &header, sizeof(header), 0) !=
+          static_cast<ssize_t>(sizeof(header)) ||
+      std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 ||
+      header.e_ident[EI_CLASS] != ELFCLASS64 ||
+      (header.e_type != ET_EXEC && header.e_type != ET_DYN) ||
+      header.e_phentsize != sizeof(Elf64_Phdr)) {
+    return false;
+  }
+  for (int i = 0; i < header.e_phnum; ++i) {
+    Elf64_Phdr part;
+    const off_t place = static_cast<off_t>(header.e_phoff) +
+                        i * static_cast<off_t>(sizeof(part));
+    if (pread(file.get(), &part, sizeof(part), place) !=
+            static_cast<ssize_t>(sizeof(part)) ||
+        part.p_type == PT_INTERP) {
+      return false;
+    }
+  }
+  return true;
+}
+
 }  // namespace
 
 std::string DefaultCompilerCache() {
@@ -211,7 +238,11 @@ absl::StatusOr<std::shared_ptr<const CompiledProgram>> Compiler::Compile(
                   cancel, binary));
   program->cpu = compiled.end.cpu;
   program->peak_memory_bytes = compiled.end.peak_memory_bytes;
-  if (compiled.made) {
+  if (compiled.made && !IsStaticProgram(binary)) {
+    program->message =
+        "the program does not stand by itself: it names an "
+        "interpreter, or is no program";
+  } else if (compiled.made) {
     PONDER_RETURN_IF_ERROR(SealFile(binary));
     program->binary = std::move(binary);
   } else {

@@ -9,7 +9,10 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "absl/time/clock.h"
 #include "base/status_macros.h"
 #include "sandbox/assert_case.h"
@@ -45,6 +48,20 @@ absl::Status CheckSuite(const TestSuite& suite, const Language& language) {
     return absl::InvalidArgumentError("tests: there are none");
   }
   return absl::OkStatus();
+}
+
+// The program behind the preamble. Python wants imports from __future__ before
+// all else, and no byte order mark in the middle.
+std::string WithPreamble(absl::string_view preamble,
+                         absl::string_view program) {
+  absl::ConsumePrefix(&program, "\xEF\xBB\xBF");
+  std::string first;
+  std::string rest;
+  for (const absl::string_view line : absl::StrSplit(program, '\n')) {
+    const bool is_future = absl::StartsWith(line, "from __future__ import");
+    absl::StrAppend(is_future ? &first : &rest, line, "\n");
+  }
+  return absl::StrCat(first, preamble, "\n", rest);
 }
 
 // The order in which tests run.
@@ -322,7 +339,7 @@ absl::StatusOr<JudgeReport> JudgeInSlot(const JobContext& context,
   if (suite.preamble().empty() || !context.language.is_python) {
     return job.Run(program, options);
   }
-  return job.Run(absl::StrCat(suite.preamble(), "\n", program), options);
+  return job.Run(WithPreamble(suite.preamble(), program), options);
 }
 
 absl::StatusOr<RunReport> RunInSlot(const JobContext& context,

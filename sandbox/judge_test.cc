@@ -280,6 +280,130 @@ TEST_F(JudgeTest, AssertIsOutOfTheProgramsReach) {
   }
 }
 
+// The end of a loop in the test is not for the program to decide.
+TEST_F(JudgeTest, StopIterationOfAFunctionIsAnError) {
+  const std::string stop = "def add(*a): raise StopIteration\n";
+  for (const char* code :
+       {"assert all(map(candidate, [1], [2]))",
+        "for x in map(candidate, [1, 2], [3, 4]): assert x == 4",
+        "assert list(filter(candidate, [1, 2])) == []",
+        "assert next(map(candidate, [1], [2]), None) is None"}) {
+    const std::string check =
+        absl::StrCat("def check(candidate):\\n  ", code, "\\n");
+    EXPECT_EQ(Verdict(stop, Suite(absl::StrCat(
+                                R"({"kind":"assert","fn":"add","hidden":[")",
+                                check, R"("]})"))),
+              "RE")
+        << code;
+  }
+}
+
+// The last call has no process of its own, and still ends as the others do.
+TEST_F(JudgeTest, HowTheLastCallEnds) {
+  const TestSuite last =
+      Suite(R"({"kind":"call","fn":"add","hidden":[[[1],2]]})");
+  const auto judge = [&](const std::string& body) {
+    RunLimits limits;
+    limits.cpu = absl::Seconds(1);
+    limits.wall = absl::Seconds(20);
+    limits.memory_bytes = 64 << 20;
+    return Judge(absl::StrCat("import os\ndef add(a):\n  ", body, "\n"), last,
+                 limits);
+  };
+  EXPECT_EQ(judge("return a + 1").verdict, RunVerdict::kAccepted);
+  for (const int signal : {6, 9, 11, 15}) {
+    const JudgeReport report =
+        judge(absl::StrCat("os.kill(os.getpid(), ", signal, ")"));
+    EXPECT_EQ(report.verdict, RunVerdict::kRuntimeError);
+    EXPECT_EQ(report.signal, signal);
+  }
+  EXPECT_EQ(judge("os._exit(7)").exit_code, 7);
+  EXPECT_EQ(judge("while True: pass").verdict, RunVerdict::kTimeLimit);
+  if (Pool()->limits_memory_by_cgroup()) {
+    EXPECT_EQ(judge("return len(bytearray(1 << 28))").verdict,
+              RunVerdict::kMemoryLimit);
+  }
+  // The right value and then a crash.
+  EXPECT_EQ(
+      judge("import sys, marshal, signal\n"
+            "  body = marshal.dumps(2, 2)\n"
+            "  os.write(3, len(body).to_bytes(4, 'little') + b'V' + body)\n"
+            "  os.kill(os.getpid(), signal.SIGSEGV)")
+          .verdict,
+      RunVerdict::kRuntimeError);
+  // A run never gets hold of the agent's socket.
+  EXPECT_EQ(
+      judge("return 2 if not os.path.exists('/proc/self/fd/4') else 3").verdict,
+      RunVerdict::kAccepted);
+}
+
+TEST_F(JudgeTest, StandardContainersAreWhatTheyAreMadeOf) {
+  const auto verdict = [&](const std::string& value,
+                           const std::string& expected) {
+    return Verdict(
+        absl::StrCat("import collections\n"
+                     "P = collections.namedtuple('P', 'x y')\n"
+                     "class Bad(dict):\n  def __eq__(self, o): return True\n"
+                     "def f(): return ",
+                     value, "\n"),
+        Suite(absl::StrCat(R"({"kind":"call","fn":"f","hidden":[[[],)",
+                           expected, "]]}")));
+  };
+  EXPECT_EQ(verdict("collections.Counter('aab')", R"({"a": 2, "b": 1})"), "AC");
+  EXPECT_EQ(verdict("collections.OrderedDict(a=1)", R"({"a": 1})"), "AC");
+  EXPECT_EQ(verdict("[collections.defaultdict(int, a=1)]", R"([{"a": 1}])"),
+            "AC");
+  EXPECT_EQ(verdict("P(1, [2])", "[1, [2]]"), "AC");
+  EXPECT_EQ(verdict("P(1, 3)", "[1, 2]"), "WA");
+  EXPECT_EQ(verdict("Bad(a=1)", R"({"a": 1})"), "WA");
+}
+
+TEST_F(JudgeTest, TestCodeMayPassOnWhatItGot) {
+  const auto suite = [&](const std::string& code) {
+    return Suite(absl::StrCat(R"({"kind":"assert","fn":"f","hidden":[")", code,
+                              R"("]})"));
+  };
+  const std::string twice = "def f(x): return x * 2\n";
+  EXPECT_EQ(Verdict(twice, suite("assert f(f(1)) == 4")), "AC");
+  EXPECT_EQ(Verdict(twice, suite("assert f(1j) == 2j")), "AC");
+  EXPECT_EQ(Verdict("def f(x):\n  for _ in range(63): x = (x,)\n  return x\n",
+                    suite("assert f(f(1)) == 3")),
+            "WA");
+}
+
+TEST_F(JudgeTest, TestsThatFailByThemselvesAreNoVerdict) {
+  for (const char* code :
+       {"import no_such_module", "assert (", "assert 1 == 2"}) {
+    const auto report = Pool()->Judge(
+        {"def f(x): return x\n"},
+        Suite(absl::StrCat(R"({"kind":"assert","fn":"f","hidden":[")", code,
+                           R"("]})")),
+        RunLimits(), {}, nullptr);
+    EXPECT_TRUE(absl::IsInvalidArgument(report.status())) << code;
+  }
+}
+
+TEST_F(JudgeTest, APreambleStandsBeforeTheProgramAndBehindItsFuture) {
+  TestSuite suite = add_;
+  suite.set_preamble("from typing import List\nBASE = 0\n");
+  for (const char* first :
+       {"", "from __future__ import annotations\n", "\xEF\xBB\xBF"}) {
+    EXPECT_EQ(Verdict(absl::StrCat(first,
+                                   "def add(a: List, b): return "
+                                   "a + b + BASE\n"),
+                      suite),
+              "AC")
+        << first;
+  }
+}
+
+TEST_F(JudgeTest, OneTestsSignalsDoNotReachTheNext) {
+  EXPECT_EQ(Verdict("import os\nos.kill(1, 2)\n"
+                    "print(sum(map(int, input().split())))\n",
+                    sum_),
+            "AC");
+}
+
 TEST_F(JudgeTest, TestsThatJudgeNothingAreRefused) {
   const auto status = [](const TestSuite& suite) {
     return Pool()->Judge({"x = 1"}, suite, RunLimits(), {}, nullptr).status();

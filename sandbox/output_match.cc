@@ -6,6 +6,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 
@@ -33,9 +34,22 @@ absl::string_view NextWord(absl::string_view* rest) {
   return word;
 }
 
+bool IsInteger(absl::string_view word) {
+  if (absl::StartsWith(word, "-")) word.remove_prefix(1);
+  return !word.empty() && std::all_of(word.begin(), word.end(), [](char c) {
+    return absl::ascii_isdigit(static_cast<unsigned char>(c));
+  });
+}
+
 bool WordsMatch(absl::string_view expected, absl::string_view got,
                 double tolerance) {
   if (expected == got) return true;
+  // Integers are exact also where floats may be near.
+  if (IsInteger(expected) && IsInteger(got)) {
+    int64_t a, b;
+    return absl::SimpleAtoi(expected, &a) && absl::SimpleAtoi(got, &b) &&
+           a == b;
+  }
   double a;
   double b;
   // Longer words are no numbers that anyone prints.

@@ -103,14 +103,13 @@ class Reader {
 
   bool ReadItems(Kind kind, int depth, PythonValue* out) {
     int32_t count;
-    // An item takes at least one byte, so a false count cannot reserve more
-    // than the message is long.
+    // An item takes at least one byte. No memory is set aside for what is only
+    // claimed: sixty lists in one another can each claim all the rest.
     if (!ReadInt32(&count) || count < 0 ||
         static_cast<size_t>(count) > rest_.size()) {
       return false;
     }
     out->kind = kind;
-    out->items.reserve(std::min<size_t>(count, kMaxPythonNodes - nodes_));
     for (int32_t i = 0; i < count; ++i) {
       if (!Read(depth + 1, &out->items.emplace_back())) return false;
     }
@@ -156,6 +155,12 @@ class Reader {
         out->kind = Kind::kFloat;
         std::memcpy(&out->float_value, rest_.data(), sizeof(double));
         rest_.remove_prefix(sizeof(double));
+        return true;
+      case 'y':
+        if (rest_.size() < 2 * sizeof(double)) return false;
+        out->kind = Kind::kComplex;
+        out->text = std::string(rest_.substr(0, 2 * sizeof(double)));
+        rest_.remove_prefix(2 * sizeof(double));
         return true;
       case 'u':
         out->kind = Kind::kString;
@@ -356,6 +361,12 @@ void AppendDescription(const PythonValue& value, size_t max_bytes,
         out->append(".0");
       }
       break;
+    case Kind::kComplex: {
+      double parts[2];
+      std::memcpy(parts, value.text.data(), sizeof(parts));
+      absl::StrAppendFormat(out, "(%.17g%+.17gj)", parts[0], parts[1]);
+      break;
+    }
     case Kind::kBytes:
       out->push_back('b');
       [[fallthrough]];
@@ -423,6 +434,10 @@ void AppendMarshal(const PythonValue& value, std::string* out) {
       out->push_back('g');
       out->append(reinterpret_cast<const char*>(&value.float_value),
                   sizeof(double));
+      break;
+    case Kind::kComplex:
+      out->push_back('y');
+      out->append(value.text);
       break;
     case Kind::kString:
       AppendSized('u', value.text, out);

@@ -31,6 +31,7 @@ struct PythonValue {
     kInt,
     kBigInt,  // Beyond 64 bits.
     kFloat,
+    kComplex,  // `text`: its two floats, 8 bytes each.
     kString,
     kBytes,
     kTuple,
@@ -51,7 +52,7 @@ struct PythonValue {
 
 // Bounds of the reader. A value beyond them is refused.
 inline constexpr int kMaxPythonDepth = 64;
-inline constexpr size_t kMaxPythonNodes = 1 << 19;
+inline constexpr size_t kMaxPythonNodes = 1 << 18;
 
 // Reads one whole marshal value. INVALID_ARGUMENT for anything malformed, of
 // another type or beyond the bounds.

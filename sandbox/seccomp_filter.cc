@@ -132,8 +132,16 @@ constexpr const char* kDenied[] = {
     "mq_timedsend",
     "mq_timedreceive",
     "mq_notify",
-    // Locks on files that all sandboxes see, and attributes.
+    // Locks on files that all sandboxes see, what they hold in memory, what is
+    // done with them, and attributes.
     "flock",
+    "inotify_init",
+    "inotify_init1",
+    "inotify_add_watch",
+    "fadvise64",
+    // The machine's, not the program's.
+    "sync",
+    "syncfs",
     "setxattr",
     "lsetxattr",
     "fsetxattr",

@@ -237,7 +237,7 @@ TEST_F(RecipeTest, WhatCannotBeIsRefusedBeforeItStarts) {
   std::string both = kStudent;
   both.replace(both.find("policy {"), 8, "init_from: \"cold_start\" policy {");
   refused(absl::StrCat(ColdStartOnTiny(), both),
-          "wanted either policy {} or init_from");
+          "init_from");
   std::string rule = kSample;
   rule.replace(rule.find("accuracy"), 8, "acuracy");
   refused(absl::StrCat(ColdStartOnTiny(), rule), "did you mean");
