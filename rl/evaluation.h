@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -55,6 +56,10 @@ absl::StatusOr<Evaluation> Evaluate(Run& run, const std::string& stage,
 
 // val-core/SET/... for the metrics, and val-aux/SET/... for the rest.
 Metrics EvaluationMetrics(const Evaluation& evaluation);
+
+// The mean over the sets of the greedy accuracy, out of these metrics; none
+// without any.
+std::optional<double> MeanAccuracy(const Metrics& metrics);
 
 // A table for people: every figure with its interval, by set and difficulty.
 std::string EvaluationText(const Evaluation& evaluation);

@@ -81,7 +81,7 @@ absl::Status RunSampleStage(Run& run, const SampleStage& stage,
     lease.set_data_set(data.sets[draw.data_set].name);
     leases.push_back(std::move(lease));
   }
-  run.progress->Start(name, stage.prompts());
+  run.progress->Start(name, stage.prompts(), Progress::Unit::kItem);
   PONDER_ASSIGN_OR_RETURN(const std::vector<FinishedGroup> groups,
                           run.fleet->Sample(std::move(leases), [&](int64_t n) {
                             run.progress->Update(n, "");

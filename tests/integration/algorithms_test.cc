@@ -152,8 +152,8 @@ TEST_F(AlgorithmsTest, StalenessIsBoundedAndCorrectedFor) {
     // The first step's samples are the policy's own; later ones are not.
     EXPECT_EQ(Series(metrics, "rollout_corr/max_abs_diff")[0], 0);
     EXPECT_THAT(Series(metrics, "rollout_corr/k3_kl"), Contains(Gt(0)));
-    EXPECT_THAT(Series(metrics, "rollout_corr/rollout_is/max"), Each(Le(2)));
-    EXPECT_EQ(Series(metrics, "rollout_corr/rollout_is/mean")[0], 1);
+    EXPECT_THAT(Series(metrics, "rollout_corr/rollout_is_max"), Each(Le(2)));
+    EXPECT_EQ(Series(metrics, "rollout_corr/rollout_is_mean")[0], 1);
     // Against the policy at the start of the step: one update, ratio 1.
     EXPECT_THAT(Series(metrics, "actor/ppo_kl"), Each(0));
   }
