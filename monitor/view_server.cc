@@ -134,7 +134,10 @@ absl::StatusOr<std::unique_ptr<ViewServer>> ViewServer::Start(
   {
     absl::MutexLock lock(&server->mu_);
     PONDER_RETURN_IF_ERROR(server->Update(std::numeric_limits<int64_t>::max()));
-    if (server->stages_.empty()) {
+    const bool is_empty = std::all_of(
+        server->stages_.begin(), server->stages_.end(),
+        [](const auto& stage) { return stage.second->samples().empty(); });
+    if (is_empty) {
       return absl::NotFoundError(absl::StrCat(
           run_folder,
           "/samples: has no samples yet; a GRPO stage writes them with each "
@@ -216,12 +219,10 @@ absl::Status ViewServer::Update(int64_t max_bytes) {
        std::filesystem::directory_iterator(run_folder_ + "/samples", error)) {
     if (file.path().extension() != ".jsonl") continue;
     const std::string name = file.path().stem().string();
-    const auto known = stages_.find(name);
-    if (known != stages_.end()) continue;
-    auto index = std::make_unique<SampleIndex>(file.path().string());
-    PONDER_RETURN_IF_ERROR(index->Update(max_bytes).status());
-    // Pass rates stand in this folder too.
-    if (!index->samples().empty()) stages_[name] = std::move(index);
+    std::unique_ptr<SampleIndex>& index = stages_[name];
+    if (index == nullptr) {
+      index = std::make_unique<SampleIndex>(file.path().string());
+    }
   }
   for (const auto& [name, index] : stages_) {
     PONDER_RETURN_IF_ERROR(index->Update(max_bytes).status());
@@ -236,7 +237,9 @@ SampleIndex* ViewServer::Find(const Request& request, Response& response) {
     return nullptr;
   }
   const auto it = stages_.find(request.get_param_value("stage"));
-  if (it != stages_.end()) return it->second.get();
+  if (it != stages_.end() && !it->second->samples().empty()) {
+    return it->second.get();
+  }
   SendError(404, "no such stage has samples", response);
   return nullptr;
 }
@@ -265,6 +268,7 @@ void ViewServer::RunInfo(Response& response) {
   json["run"] = folder.filename().string();
   json["stages"] = Json::array();
   for (const auto& [name, index] : stages_) {
+    if (index->samples().empty()) continue;
     json["stages"].push_back({{"name", name},
                               {"samples", index->samples().size()},
                               {"groups", index->groups().size()},

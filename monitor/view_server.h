@@ -81,7 +81,8 @@ class ViewServer {
   const std::string run_folder_;
   int port_ = 0;
   mutable absl::Mutex mu_;
-  // By stage: the file's name without extension.
+  // By stage: the file's name without extension. Files that hold something else
+  // (pass rates) have no samples, and are not shown.
   std::map<std::string, std::unique_ptr<SampleIndex>> stages_
       ABSL_GUARDED_BY(mu_);
   const std::unique_ptr<httplib::Server> server_;

@@ -107,6 +107,9 @@ TEST_F(ViewServerTest, ThePageBringsEverythingAlong) {
 }
 
 TEST_F(ViewServerTest, RunAndSteps) {
+  std::ofstream(folder_ + "/samples/pass_rates.jsonl")
+      << R"({"set":"a","id":"b","samples":2,"pass_rate":0.5})"
+      << "\n";
   Start();
   const Json run = GetJson("/api/run");
   EXPECT_EQ(run["run"], std::filesystem::path(folder_).filename().string());
