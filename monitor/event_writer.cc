@@ -22,6 +22,7 @@ namespace ponder {
 namespace {
 
 constexpr int kStringDtype = 7;   // DT_STRING.
+constexpr int kScalarClass = 1;   // DATA_CLASS_SCALAR.
 constexpr int kTensorClass = 2;   // DATA_CLASS_TENSOR.
 constexpr int kSessionStart = 1;  // SessionLog.START.
 // The plugin hparams: DataType and Status of its api.proto.
@@ -141,7 +142,7 @@ absl::Status EventWriter::AddScalars(int64_t step, const Metrics& metrics) {
     auto* value = event.mutable_summary()->add_value();
     value->set_tag(tag);
     value->set_simple_value(static_cast<float>(number));
-    Describe(value);
+    Describe("scalars", kScalarClass, value);
   }
   return Write(std::move(event));
 }
@@ -153,7 +154,7 @@ absl::Status EventWriter::AddHistogram(int64_t step, const std::string& tag,
   auto* value = event.mutable_summary()->add_value();
   value->set_tag(tag);
   *value->mutable_histo() = MakeHistogram(values);
-  Describe(value);
+  Describe("histograms", kTensorClass, value);
   return Write(std::move(event));
 }
 
@@ -225,7 +226,8 @@ absl::Status EventWriter::WriteHparamsData(
   return Write(std::move(event));
 }
 
-void EventWriter::Describe(tensorboard::Summary::Value* value) {
+void EventWriter::Describe(const std::string& plugin, int data_class,
+                           tensorboard::Summary::Value* value) {
   if (!described_.insert(value->tag()).second) return;
   const MetricInfo* metric = FindMetric(value->tag());
   if (metric == nullptr) return;
@@ -236,7 +238,12 @@ void EventWriter::Describe(tensorboard::Summary::Value* value) {
   add("Unit: ", metric->unit);
   add("Healthy: ", metric->healthy);
   add("Otherwise: ", metric->advice);
-  value->mutable_metadata()->set_summary_description(text);
+  // TensorBoard's own server drops the description of a plain value that does
+  // not say what it is.
+  tensorboard::SummaryMetadata* metadata = value->mutable_metadata();
+  metadata->set_summary_description(text);
+  metadata->mutable_plugin_data()->set_plugin_name(plugin);
+  metadata->set_data_class(data_class);
 }
 
 absl::Status EventWriter::Write(tensorboard::Event event) {

@@ -77,7 +77,8 @@ class EventWriter {
   absl::Status WriteHparamsData(const std::string& tag,
                                 const tensorboard::HParamsPluginData& data);
   // Puts the table's description with a tag's first value.
-  void Describe(tensorboard::Summary::Value* value);
+  void Describe(const std::string& plugin, int data_class,
+                tensorboard::Summary::Value* value);
 
   const std::string path_;
   const int fd_;  // Owned.

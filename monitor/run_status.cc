@@ -286,7 +286,7 @@ std::string RunReportText(const std::string& run_folder,
     row("doing", doing);
   }
   row("last news", absl::StrCat(ClockText(now - status.updated), " ago"));
-  row("processes", ProcessesText(report));
+  if (is_running || report.is_lost) row("processes", ProcessesText(report));
   if (report.last_step.is_object()) {
     row("last step", StepText(report.last_step));
   }

@@ -127,21 +127,29 @@ TEST_F(WatchTest, EntropyFloorOfAPolicyWithoutChoice) {
   EXPECT_THAT(err, HasSubstr("below 0.05"));
 }
 
-// Learning to say 1 always pays in training and costs what the policy could do
-// on problems where 1 is wrong.
+// A policy that says 2 more often than 1 learns that 1 pays in training; on
+// held-out problems 2 is right.
 TEST_F(WatchTest, RewardHacking) {
   TinyConfig config = Config(
       "gamed",
-      StagesOn("ones", 60, "eval_every: 4 optimizer { learning_rate: 3e-3 }"));
+      StagesOn("ones", 60, "eval_every: 4 optimizer { learning_rate: 1e-3 }"));
   config.eval_samples = 0;
-  config.more = absl::StrCat(
-      "data { name: \"ones\" path: \"", ProblemsWithAnswer("ones", "1"),
-      "\" }\neval_data { name: \"held_out\" path: \"",
-      folder_.File("tiny.jsonl"),
-      "\" }\nhealth { stop_on: reward_hacking max_accuracy_drop: 0.01 }\n");
+  std::string mostly_two;
+  for (int i = 0; i < 36; ++i) {
+    const int answer = i % 3 == 0 ? 1 : 2;
+    absl::StrAppend(&mostly_two, R"({"prompt": "pick )", i % 12,
+                    R"(", "answer": ")", answer, R"(", "response": "\\boxed{)",
+                    answer, "}\"}\n");
+  }
+  config.data_path = folder_.Write("mostly_two.jsonl", mostly_two);
+  config.more = absl::StrCat("data { name: \"ones\" path: \"",
+                             ProblemsWithAnswer("ones", "1"),
+                             "\" }\neval_data { name: \"held_out\" path: \"",
+                             ProblemsWithAnswer("twos", "2"),
+                             "\" }\nhealth { stop_on: reward_hacking }\n");
   const std::string err = ExpectStopped(config);
   EXPECT_THAT(err, HasSubstr("health/reward_hacking: held-out accuracy fell "
-                             "from "));
+                             "from 100.0 % to "));
   EXPECT_THAT(err, HasSubstr(" while the training reward rose from "));
 }
 
