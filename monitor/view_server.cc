@@ -6,8 +6,8 @@
 #include <cmath>
 #include <cstdint>
 #include <filesystem>
-#include <iterator>
 #include <limits>
+#include <optional>
 #include <random>
 #include <system_error>
 #include <utility>
@@ -68,6 +68,16 @@ constexpr std::pair<const char*, SampleFilter> kFilters[] = {
     {"unscorable", SampleFilter::kUnscorable},
     {"reward_fell", SampleFilter::kRewardFell},
 };
+
+// What a request asks for, all if it does not say; none: there is no such.
+std::optional<SampleFilter> FilterOf(const Request& request) {
+  if (!request.has_param("filter")) return SampleFilter::kAll;
+  const std::string wanted = request.get_param_value("filter");
+  for (const auto& [name, filter] : kFilters) {
+    if (wanted == name) return filter;
+  }
+  return std::nullopt;
+}
 
 Json Finite(double value) {
   return std::isfinite(value) ? Json(std::round(value * 1e4) / 1e4)
@@ -320,16 +330,8 @@ void ViewServer::Groups(const Request& request, Response& response) {
   absl::MutexLock lock(&mu_);
   const SampleIndex* index = Find(request, response);
   if (index == nullptr) return;
-  SampleFilter filter = SampleFilter::kAll;
-  const std::string wanted =
-      request.has_param("filter") ? request.get_param_value("filter") : "all";
-  const auto* known =
-      std::find_if(std::begin(kFilters), std::end(kFilters),
-                   [&](const auto& f) { return f.first == wanted; });
-  if (known == std::end(kFilters)) {
-    return SendError(400, "no such filter", response);
-  }
-  filter = known->second;
+  const std::optional<SampleFilter> filter = FilterOf(request);
+  if (!filter) return SendError(400, "no such filter", response);
   const int64_t step = NumberOf(request, "step", -1);
   const int64_t from = std::max<int64_t>(0, NumberOf(request, "from", 0));
   const size_t limit = static_cast<size_t>(std::clamp<int64_t>(
@@ -344,14 +346,14 @@ void ViewServer::Groups(const Request& request, Response& response) {
     if (step >= 0 && group.step != step) continue;
     int64_t matches = 0;
     for (int32_t s = group.first; s < group.first + group.count; ++s) {
-      matches += index->Matches(filter, index->samples()[s]);
+      matches += index->Matches(*filter, index->samples()[s]);
     }
     if (matches == 0) continue;
     num_groups += 1;
     num_samples += matches;
     if (static_cast<int64_t>(g) < from) continue;
     if (json["groups"].size() < limit) {
-      json["groups"].push_back(GroupHead(*index, g, filter));
+      json["groups"].push_back(GroupHead(*index, g, *filter));
     } else if (json["next"].is_null()) {
       json["next"] = g;
     }
@@ -365,12 +367,14 @@ void ViewServer::Group(const Request& request, Response& response) {
   absl::MutexLock lock(&mu_);
   const SampleIndex* index = Find(request, response);
   if (index == nullptr) return;
+  const std::optional<SampleFilter> filter = FilterOf(request);
+  if (!filter) return SendError(400, "no such filter", response);
   const int64_t g = NumberOf(request, "group", -1);
   if (g < 0 || g >= static_cast<int64_t>(index->groups().size())) {
     return SendError(404, "no such group", response);
   }
   const SampleGroup& group = index->groups()[static_cast<size_t>(g)];
-  Json json = GroupHead(*index, static_cast<size_t>(g), SampleFilter::kAll);
+  Json json = GroupHead(*index, static_cast<size_t>(g), *filter);
   json["samples"] = Json::array();
   json["left_out"] = 0;
   int64_t bytes = 0;
@@ -388,6 +392,7 @@ void ViewServer::Group(const Request& request, Response& response) {
     Json content = Json::parse(*line, nullptr, /*allow_exceptions=*/false);
     if (!content.is_object()) continue;
     content["well_formed"] = sample.well_formed;
+    content["matches"] = index->Matches(*filter, sample);
     json["samples"].push_back(std::move(content));
   }
   SendJson(json, response);

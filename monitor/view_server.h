@@ -31,7 +31,8 @@ namespace ponder {
 //                     reward, share that is right, samples
 //   /api/groups       ?stage=S&filter=F&step=N&from=G&limit=L: groups with a
 //                     sample that matches, from group G on, at most 100
-//   /api/group        ?stage=S&group=G: the samples of one group, with texts
+//   /api/group        ?stage=S&group=G&filter=F: the samples of one group, with
+//                     texts, and which of them match
 //
 // Requests whose Host header does not name this server by a loopback name are
 // refused, so that a page from elsewhere cannot read along by rebinding its

@@ -173,6 +173,11 @@ TEST_F(ViewServerTest, AGroupWithItsTexts) {
   EXPECT_EQ(group["samples"][0]["reason"], "because");
   EXPECT_EQ(group["samples"][0]["well_formed"], true);
   EXPECT_EQ(group["left_out"], 0);
+  EXPECT_EQ(group["samples"][1]["matches"], true);
+  const Json right = GetJson("/api/group?stage=grpo&group=0&filter=correct");
+  EXPECT_EQ(right["samples"][0]["matches"], true);
+  EXPECT_EQ(right["samples"][1]["matches"], false);
+  GetJson("/api/group?stage=grpo&group=0&filter=odd", 400);
   GetJson("/api/group?stage=grpo&group=6", 404);
   GetJson("/api/group?stage=grpo", 404);
   GetJson("/api/group?stage=..%2F..%2Fetc&group=0", 404);

@@ -79,9 +79,11 @@ def check_first_page(url, samples):
 
 
 def check_markup_stays_text(url, samples):
+    # Not in the group that is shown without being asked for.
     attacked = next(i for i, s in enumerate(samples)
-                    if view_samples.ATTACK in s["response"])
+                    if i >= 8 and view_samples.ATTACK in s["response"])
     page = look(f"{url}#group={attacked // 8}")
+    assert page.by_class["prompt"] == samples[attacked]["prompt"]
     assert view_samples.ATTACK in page.by_class["answer"]
     assert page.title == "run – ponder view", page.title
     assert not any(tag == "img" for tag, _ in page.tags)

@@ -136,7 +136,7 @@ TEST_F(WatchTest, RewardHacking) {
   config.eval_samples = 0;
   std::string mostly_two;
   for (int i = 0; i < 36; ++i) {
-    const int answer = i % 3 == 0 ? 1 : 2;
+    const int answer = i < 12 ? 1 : 2;  // Of each prompt.
     absl::StrAppend(&mostly_two, R"({"prompt": "pick )", i % 12,
                     R"(", "answer": ")", answer, R"(", "response": "\\boxed{)",
                     answer, "}\"}\n");
