@@ -18,7 +18,8 @@ using Json = nlohmann::ordered_json;
 class SampleLinesTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    tokenizer_ = *Tokenizer::FromJson(ByteTokenizerJson(/*vocab_size=*/320), "test");
+    tokenizer_ =
+        *Tokenizer::FromJson(ByteTokenizerJson(/*vocab_size=*/320), "test");
   }
 
   FinishedGroup GroupOf(const std::string& bytes) const {

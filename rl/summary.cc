@@ -203,10 +203,10 @@ std::string SummaryText(const Run& run, double total_seconds,
           (1 << 30));
   absl::StrAppend(&text, "\n  curves      scripts/tensorboard ",
                   run.folder.path(), "\n  metrics     ",
-                  run.folder.File("metrics.jsonl"), "\n  samples     ponder view ",
-                  run.folder.path(), "\n  summary     ",
-                  run.folder.File("summary.json"), "\n  logs        ",
-                  run.folder.File("logs"), "\n");
+                  run.folder.File("metrics.jsonl"),
+                  "\n  samples     ponder view ", run.folder.path(),
+                  "\n  summary     ", run.folder.File("summary.json"),
+                  "\n  logs        ", run.folder.File("logs"), "\n");
   if (!export_folder.empty()) {
     absl::StrAppend(&text, "  policy      ", export_folder,
                     " (Hugging Face)\n\nTry it: ponder chat ", export_folder,

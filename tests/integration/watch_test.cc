@@ -127,6 +127,27 @@ TEST_F(WatchTest, EntropyFloorOfAPolicyWithoutChoice) {
   EXPECT_THAT(err, HasSubstr("below 0.05"));
 }
 
+// A policy that answers at once half of the time, and a reward that only counts
+// tokens: the rest of the answers become short too.
+TEST_F(WatchTest, LengthCollapse) {
+  TinyConfig config = Config(
+      "short", StagesOn("tiny", 80, "optimizer { learning_rate: 2e-3 }"));
+  std::string rows;
+  for (int i = 0; i < 24; ++i) {
+    absl::StrAppend(&rows, R"({"prompt": "pick )", i % 12,
+                    R"(", "answer": "1", "response": ")", i < 12 ? "so " : "",
+                    R"(\\boxed{1}"})", "\n");
+  }
+  config.data_path = folder_.Write("two_lengths.jsonl", rows);
+  config.more =
+      "reward { component { name: \"accuracy\" weight: 0 } component { name: "
+      "\"length\" length { cache_tokens: 14 } } }\n"
+      "health { stop_on: length_collapse min_length_ratio: 0.93 "
+      "max_zero_signal_fraction: 1 }\n";
+  EXPECT_THAT(ExpectStopped(config),
+              HasSubstr("health/length_collapse: responses have "));
+}
+
 // A policy that says 2 more often than 1 learns that 1 pays in training; on
 // held-out problems 2 is right.
 TEST_F(WatchTest, RewardHacking) {
