@@ -21,16 +21,19 @@ void AddDataCommand(CLI::App& app, Command* chosen);
 void AddDoctorCommand(CLI::App& app, Command* chosen);
 void AddExportCommand(CLI::App& app, Command* chosen);
 void AddLearnerCommand(CLI::App& app, Command* chosen);
+void AddMetricsDocCommand(CLI::App& app, Command* chosen);
 void AddRewardServerCommand(CLI::App& app, Command* chosen);
 void AddSandboxCommand(CLI::App& app, Command* chosen);
 void AddSandboxServerCommand(CLI::App& app, Command* chosen);
 void AddVerifyCommand(CLI::App& app, Command* chosen);
 void AddScoreCommand(CLI::App& app, Command* chosen);
+void AddStatusCommand(CLI::App& app, Command* chosen);
 void AddTemplateCommand(CLI::App& app, Command* chosen);
 void AddTrainCommand(CLI::App& app, Command* chosen);
 // Under `verify`: call AddVerifyCommand() first.
 void AddVerifyDataCommand(CLI::App& app, Command* chosen);
 void AddVerifyMathCommand(CLI::App& app, Command* chosen);
+void AddViewCommand(CLI::App& app, Command* chosen);
 void AddWorkerCommand(CLI::App& app, Command* chosen);
 
 }  // namespace ponder

@@ -41,6 +41,8 @@ int main(int argc, char** argv) {
 
   ponder::Command chosen;
   ponder::AddTrainCommand(app, &chosen);
+  ponder::AddStatusCommand(app, &chosen);
+  ponder::AddViewCommand(app, &chosen);
   ponder::AddDataCommand(app, &chosen);
   ponder::AddVerifyCommand(app, &chosen);
   ponder::AddVerifyMathCommand(app, &chosen);
@@ -55,6 +57,7 @@ int main(int argc, char** argv) {
   ponder::AddLearnerCommand(app, &chosen);
   ponder::AddRewardServerCommand(app, &chosen);
   ponder::AddSandboxServerCommand(app, &chosen);
+  ponder::AddMetricsDocCommand(app, &chosen);
 
   try {
     app.parse(argc, argv);

@@ -90,43 +90,50 @@ double CoreSecondsOfProcessTree() {
   return seconds;
 }
 
-std::string CostText(const Cost& cost) {
-  return absl::StrFormat("%.0f core-seconds, %.2g %s", cost.core_seconds,
-                         cost.money, cost.currency);
+std::vector<double> CoreSecondsOfProcesses(const std::vector<int64_t>& pids) {
+  const std::map<int64_t, ProcessTime> processes = RunningProcesses();
+  std::vector<double> seconds(pids.size());
+  for (const auto& [id, process] : processes) {
+    for (size_t i = 0; i < pids.size(); ++i) {
+      if (id == pids[i] || DescendsFrom(id, pids[i], processes)) {
+        seconds[i] += process.seconds;
+      }
+    }
+  }
+  return seconds;
 }
 
-CostMeter::CostMeter(const CostConfig& config)
-    : config_(config), start_(CoreSecondsOfProcessTree()) {}
-
-void CostMeter::AddCoreSeconds(double core_seconds) {
-  absl::MutexLock lock(&mu_);
-  elsewhere_ += core_seconds;
-}
-
-double CostMeter::CoreSeconds() const {
-  return CoreSecondsOfProcessTree() - start_ + elsewhere_;
-}
-
-Cost CostMeter::Of(double core_seconds) const {
+Cost CostOf(const CostConfig& config, double core_seconds, double gpu_seconds) {
   Cost cost;
-  // A child that dies unwaited takes its time with it; time never goes back.
-  cost.core_seconds = std::max(0.0, core_seconds);
-  cost.money = cost.core_seconds / 3600 * config_.core_hour();
-  cost.currency = config_.currency();
+  cost.core_seconds = core_seconds;
+  cost.gpu_seconds = gpu_seconds;
+  cost.money = core_seconds / 3600 * config.core_hour() +
+               gpu_seconds / 3600 * config.gpu_hour();
+  cost.currency = config.currency();
   return cost;
 }
 
-Cost CostMeter::Total() const {
-  absl::MutexLock lock(&mu_);
-  return Of(CoreSeconds());
+std::string CostText(const Cost& cost) {
+  std::string text = absl::StrFormat("%.0f core-seconds, ", cost.core_seconds);
+  if (cost.gpu_seconds > 0) {
+    absl::StrAppendFormat(&text, "%.0f GPU-seconds, ", cost.gpu_seconds);
+  }
+  absl::StrAppendFormat(&text, "%.2g %s", cost.money, cost.currency);
+  return text;
 }
 
-Cost CostMeter::Lap() {
-  absl::MutexLock lock(&mu_);
-  const double now = CoreSeconds();
-  const double lap = now - lap_start_;
-  lap_start_ = now;
-  return Of(lap);
+void ChargePhases(const RoleSeconds& before, const RoleSeconds& now,
+                  bool evaluating, PhaseSeconds* phases) {
+  const double workers = std::max(0.0, now.workers - before.workers);
+  const double rewards = std::max(0.0, now.rewards - before.rewards);
+  const double all = std::max(workers + rewards, now.all - before.all);
+  if (evaluating) {
+    phases->evaluation += all;
+    return;
+  }
+  phases->generation += workers;
+  phases->reward += rewards;
+  phases->learning += all - workers - rewards;
 }
 
 }  // namespace ponder

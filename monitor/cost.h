@@ -1,13 +1,13 @@
-// What a run costs: processor time of this process and of what it started, and
-// money from the configured price.
+// What a run costs: processor time of its processes by what they did, GPU time,
+// and money at the configured prices.
 
 #ifndef PONDER_MONITOR_COST_H_
 #define PONDER_MONITOR_COST_H_
 
+#include <cstdint>
 #include <string>
+#include <vector>
 
-#include "absl/base/thread_annotations.h"
-#include "absl/synchronization/mutex.h"
 #include "proto/config.pb.h"
 
 namespace ponder {
@@ -16,40 +16,45 @@ namespace ponder {
 // those that have ended (and were waited for) included. Thread-safe.
 double CoreSecondsOfProcessTree();
 
+// The same of each of these processes with its descendants; 0 of those that are
+// gone. Thread-safe.
+std::vector<double> CoreSecondsOfProcesses(const std::vector<int64_t>& pids);
+
 struct Cost {
   double core_seconds = 0;
+  double gpu_seconds = 0;
   double money = 0;
   std::string currency;
 };
 
-// "412 core-seconds, 0.0046 USD".
+// Time at its price.
+Cost CostOf(const CostConfig& config, double core_seconds, double gpu_seconds);
+
+// "412 core-seconds, 0.0046 USD"; with GPU time "..., 60 GPU-seconds, ...".
 std::string CostText(const Cost& cost);
 
-// Thread-safe.
-class CostMeter {
- public:
-  explicit CostMeter(const CostConfig& config);
+// Core-seconds by phase. While the policy is evaluated all of them are
+// evaluation's; else they are those of whoever spent them.
+struct PhaseSeconds {
+  double generation = 0;  // Workers.
+  double reward = 0;      // The reward server with its programs.
+  double learning = 0;    // The trainer, its learner processes, all the rest.
+  double evaluation = 0;
 
-  // Time of workers on other machines, from their heartbeats.
-  void AddCoreSeconds(double core_seconds) ABSL_LOCKS_EXCLUDED(mu_);
-
-  // Since the meter was made.
-  Cost Total() const ABSL_LOCKS_EXCLUDED(mu_);
-
-  // Since the last Lap(), or since the meter was made: what a stage or a step
-  // cost.
-  Cost Lap() ABSL_LOCKS_EXCLUDED(mu_);
-
- private:
-  Cost Of(double core_seconds) const;
-  double CoreSeconds() const ABSL_SHARED_LOCKS_REQUIRED(mu_);
-
-  const CostConfig config_;
-  const double start_;  // Core-seconds of the process tree.
-  mutable absl::Mutex mu_;
-  double elsewhere_ ABSL_GUARDED_BY(mu_) = 0;  // Core-seconds.
-  double lap_start_ ABSL_GUARDED_BY(mu_) = 0;  // Core-seconds since `start_`.
+  double total() const { return generation + reward + learning + evaluation; }
 };
+
+// Core-seconds of a run's processes, counted from anywhere, at one moment.
+struct RoleSeconds {
+  double workers = 0;
+  double rewards = 0;
+  double all = 0;  // These two included.
+};
+
+// Adds to `phases` what was spent between two readings. A process that ended in
+// between takes its time to `all` alone; no phase ever shrinks.
+void ChargePhases(const RoleSeconds& before, const RoleSeconds& now,
+                  bool evaluating, PhaseSeconds* phases);
 
 }  // namespace ponder
 

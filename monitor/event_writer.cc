@@ -8,6 +8,7 @@
 #include <cmath>
 #include <cstddef>
 #include <limits>
+#include <variant>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
@@ -15,13 +16,21 @@
 #include "base/crc32c.h"
 #include "base/file.h"
 #include "base/status_macros.h"
+#include "monitor/metric_table.h"
 
 namespace ponder {
 namespace {
 
 constexpr int kStringDtype = 7;   // DT_STRING.
+constexpr int kScalarClass = 1;   // DATA_CLASS_SCALAR.
 constexpr int kTensorClass = 2;   // DATA_CLASS_TENSOR.
 constexpr int kSessionStart = 1;  // SessionLog.START.
+// The plugin hparams: DataType and Status of its api.proto.
+constexpr int kHparamString = 1;
+constexpr int kHparamBool = 2;
+constexpr int kHparamNumber = 3;
+constexpr int kSessionSuccess = 1;
+constexpr int kSessionFailure = 2;
 
 uint32_t MaskedCrc(absl::string_view bytes) {
   const uint32_t crc = Crc32c(bytes);
@@ -133,6 +142,7 @@ absl::Status EventWriter::AddScalars(int64_t step, const Metrics& metrics) {
     auto* value = event.mutable_summary()->add_value();
     value->set_tag(tag);
     value->set_simple_value(static_cast<float>(number));
+    Describe("scalars", kScalarClass, value);
   }
   return Write(std::move(event));
 }
@@ -144,6 +154,7 @@ absl::Status EventWriter::AddHistogram(int64_t step, const std::string& tag,
   auto* value = event.mutable_summary()->add_value();
   value->set_tag(tag);
   *value->mutable_histo() = MakeHistogram(values);
+  Describe("histograms", kTensorClass, value);
   return Write(std::move(event));
 }
 
@@ -160,6 +171,79 @@ absl::Status EventWriter::AddText(int64_t step, const std::string& tag,
   tensor->mutable_tensor_shape()->add_dim()->set_size(1);
   tensor->add_string_val(text);
   return Write(std::move(event));
+}
+
+absl::Status EventWriter::AddHparams(const Hparams& hparams,
+                                     const std::vector<std::string>& metrics,
+                                     const std::string& group) {
+  tensorboard::HParamsPluginData experiment, start;
+  for (const auto& [name, value] : hparams) {
+    auto* info = experiment.mutable_experiment()->add_hparam_infos();
+    info->set_name(name);
+    google::protobuf::Value& of =
+        (*start.mutable_session_start_info()->mutable_hparams())[name];
+    if (const auto* number = std::get_if<double>(&value)) {
+      info->set_type(kHparamNumber);
+      of.set_number_value(*number);
+    } else if (const bool* flag = std::get_if<bool>(&value)) {
+      info->set_type(kHparamBool);
+      of.set_bool_value(*flag);
+    } else {
+      info->set_type(kHparamString);
+      of.set_string_value(std::get<std::string>(value));
+    }
+  }
+  for (const std::string& metric : metrics) {
+    experiment.mutable_experiment()
+        ->add_metric_infos()
+        ->mutable_name()
+        ->set_tag(metric);
+  }
+  start.mutable_session_start_info()->set_group_name(group);
+  start.mutable_session_start_info()->set_start_time_secs(
+      absl::ToDoubleSeconds(absl::Now() - absl::UnixEpoch()));
+  PONDER_RETURN_IF_ERROR(WriteHparamsData("experiment", experiment));
+  return WriteHparamsData("session_start_info", start);
+}
+
+absl::Status EventWriter::AddSessionEnd(bool success) {
+  tensorboard::HParamsPluginData data;
+  auto* end = data.mutable_session_end_info();
+  end->set_status(success ? kSessionSuccess : kSessionFailure);
+  end->set_end_time_secs(
+      absl::ToDoubleSeconds(absl::Now() - absl::UnixEpoch()));
+  return WriteHparamsData("session_end_info", data);
+}
+
+absl::Status EventWriter::WriteHparamsData(
+    const std::string& tag, const tensorboard::HParamsPluginData& data) {
+  tensorboard::Event event;
+  auto* value = event.mutable_summary()->add_value();
+  value->set_tag(absl::StrCat("_hparams_/", tag));
+  auto* plugin = value->mutable_metadata()->mutable_plugin_data();
+  plugin->set_plugin_name("hparams");
+  plugin->set_content(data.SerializeAsString());
+  return Write(std::move(event));
+}
+
+void EventWriter::Describe(const std::string& plugin, int data_class,
+                           tensorboard::Summary::Value* value) {
+  if (!described_.insert(value->tag()).second) return;
+  const MetricInfo* metric = FindMetric(value->tag());
+  if (metric == nullptr) return;
+  std::string text = absl::StrCat(metric->meaning);
+  const auto add = [&](absl::string_view title, absl::string_view content) {
+    if (!content.empty()) absl::StrAppend(&text, "\n\n", title, content, ".");
+  };
+  add("Unit: ", metric->unit);
+  add("Healthy: ", metric->healthy);
+  add("Otherwise: ", metric->advice);
+  // TensorBoard's own server drops the description of a plain value that does
+  // not say what it is.
+  tensorboard::SummaryMetadata* metadata = value->mutable_metadata();
+  metadata->set_summary_description(text);
+  metadata->mutable_plugin_data()->set_plugin_name(plugin);
+  metadata->set_data_class(data_class);
 }
 
 absl::Status EventWriter::Write(tensorboard::Event event) {

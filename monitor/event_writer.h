@@ -16,6 +16,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -24,6 +25,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
+#include "monitor/hparams.h"
 #include "proto/event.pb.h"
 
 namespace ponder {
@@ -44,6 +46,8 @@ class EventWriter {
   EventWriter& operator=(const EventWriter&) = delete;
   ~EventWriter();
 
+  // A tag's first value carries what the metric table says of it, which
+  // TensorBoard shows with the curve.
   absl::Status AddScalars(int64_t step, const Metrics& metrics);
 
   // Values that are not finite are left out.
@@ -54,15 +58,31 @@ class EventWriter {
   absl::Status AddText(int64_t step, const std::string& tag,
                        const std::string& text);
 
+  // A run's hyper-parameters, and the metrics that TensorBoard's table shows
+  // beside them. `group` names the run.
+  absl::Status AddHparams(const Hparams& hparams,
+                          const std::vector<std::string>& metrics,
+                          const std::string& group);
+
+  // That the run ended, well or not.
+  absl::Status AddSessionEnd(bool success);
+
   const std::string& path() const { return path_; }
 
  private:
   EventWriter(std::string path, int fd) : path_(std::move(path)), fd_(fd) {}
 
   absl::Status Write(tensorboard::Event event);
+  // An event without a value, which the plugin reads out of its metadata.
+  absl::Status WriteHparamsData(const std::string& tag,
+                                const tensorboard::HParamsPluginData& data);
+  // Puts the table's description with a tag's first value.
+  void Describe(const std::string& plugin, int data_class,
+                tensorboard::Summary::Value* value);
 
   const std::string path_;
   const int fd_;  // Owned.
+  std::set<std::string> described_;
 };
 
 // A record with its frame.

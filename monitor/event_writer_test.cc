@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <limits>
 #include <string>
+#include <vector>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
@@ -57,6 +58,47 @@ TEST_F(EventWriterTest, WritesWhatIsReadBack) {
   EXPECT_EQ(text.tag(), "samples/text_summary");
   EXPECT_EQ(text.metadata().plugin_data().plugin_name(), "text");
   EXPECT_EQ(text.tensor().string_val(0), "<think>x</think>");
+}
+
+// With the first value of each tag, as TensorBoard reads it.
+TEST_F(EventWriterTest, DescribesWhatIsInTheMetricTable) {
+  auto writer = EventWriter::Create(folder_);
+  ASSERT_TRUE(writer.ok()) << writer.status();
+  for (const int step : {1, 2}) {
+    ASSERT_TRUE((*writer)->AddScalars(step, {{"actor/lr", 1}}).ok());
+  }
+  const auto events = ReadEvents((*writer)->path());
+  ASSERT_EQ(events.size(), 4);
+  EXPECT_EQ(events[2].summary().value(0).metadata().summary_description(),
+            "Of the step's last update.\n\nUnit: learning rate.");
+  EXPECT_FALSE(events[3].summary().value(0).has_metadata());
+}
+
+TEST_F(EventWriterTest, Hyperparameters) {
+  auto writer = EventWriter::Create(folder_);
+  ASSERT_TRUE(writer.ok()) << writer.status();
+  const Hparams hparams = {
+      {"lr", 0.5}, {"on", true}, {"kind", std::string("GRPO")}};
+  ASSERT_TRUE((*writer)->AddHparams(hparams, {"actor/lr"}, "run").ok());
+  ASSERT_TRUE((*writer)->AddSessionEnd(/*success=*/true).ok());
+  const auto events = ReadEvents((*writer)->path());
+  ASSERT_EQ(events.size(), 5);
+  std::vector<tensorboard::HParamsPluginData> data(3);
+  for (size_t i = 0; i < data.size(); ++i) {
+    const auto& value = events[2 + i].summary().value(0);
+    EXPECT_EQ(value.metadata().plugin_data().plugin_name(), "hparams");
+    ASSERT_TRUE(
+        data[i].ParseFromString(value.metadata().plugin_data().content()));
+  }
+  EXPECT_EQ(events[2].summary().value(0).tag(), "_hparams_/experiment");
+  EXPECT_EQ(data[0].experiment().hparam_infos(1).name(), "lr");
+  EXPECT_EQ(data[0].experiment().hparam_infos(1).type(), 3);
+  EXPECT_EQ(data[0].experiment().metric_infos(0).name().tag(), "actor/lr");
+  const auto& values = data[1].session_start_info().hparams();
+  EXPECT_EQ(values.at("lr").number_value(), 0.5);
+  EXPECT_EQ(values.at("on").bool_value(), true);
+  EXPECT_EQ(values.at("kind").string_value(), "GRPO");
+  EXPECT_EQ(data[2].session_end_info().status(), 1);
 }
 
 TEST_F(EventWriterTest, AResumedRunGetsAFileOfItsOwn) {

@@ -14,6 +14,7 @@
 #include "absl/time/time.h"
 #include "base/file.h"
 #include "base/status_macros.h"
+#include "monitor/metric_table.h"
 #include "nlohmann/json.hpp"
 
 namespace ponder {
@@ -45,6 +46,15 @@ std::string KeepLines(absl::string_view content, int64_t last_step,
     absl::StrAppend(&kept, line);
   }
   return kept;
+}
+
+// A name that nobody has described would be a curve that nobody can read.
+absl::Status CheckName(const std::string& name) {
+  if (FindMetric(name) != nullptr) return absl::OkStatus();
+  return absl::InternalError(
+      absl::StrCat("metric ", name,
+                   " is not in the table of monitor/metric_table.cc; describe "
+                   "it there"));
 }
 
 absl::Status DropLines(const std::string& path, int64_t last_step,
@@ -92,6 +102,7 @@ absl::Status MetricsLog::Log(int64_t step, const Metrics& metrics) {
   line["time"] = static_cast<double>(absl::ToUnixMillis(absl::Now())) / 1e3;
   line["stage"] = stage_;
   for (const auto& [name, value] : metrics) {
+    PONDER_RETURN_IF_ERROR(CheckName(name));
     if (std::isfinite(value)) {
       line[name] = value;
     } else {
@@ -112,14 +123,31 @@ absl::Status MetricsLog::Log(int64_t step, const Metrics& metrics) {
 
 absl::Status MetricsLog::LogHistogram(int64_t step, const std::string& name,
                                       absl::Span<const float> values) {
+  PONDER_RETURN_IF_ERROR(CheckName(name));
   absl::MutexLock lock(&mu_);
   return events_->AddHistogram(step, name, values);
 }
 
 absl::Status MetricsLog::LogText(int64_t step, const std::string& name,
                                  const std::string& text) {
+  PONDER_RETURN_IF_ERROR(CheckName(name));
   absl::MutexLock lock(&mu_);
   return events_->AddText(step, name, text);
+}
+
+absl::Status MetricsLog::LogHparams(const Hparams& hparams,
+                                    const std::vector<std::string>& metrics,
+                                    const std::string& group) {
+  for (const std::string& name : metrics) {
+    PONDER_RETURN_IF_ERROR(CheckName(name));
+  }
+  absl::MutexLock lock(&mu_);
+  return events_->AddHparams(hparams, metrics, group);
+}
+
+absl::Status MetricsLog::LogSessionEnd(bool success) {
+  absl::MutexLock lock(&mu_);
+  return events_->AddSessionEnd(success);
 }
 
 }  // namespace ponder

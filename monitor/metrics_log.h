@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
@@ -38,12 +39,19 @@ class MetricsLog {
   void SetStage(const std::string& stage) ABSL_LOCKS_EXCLUDED(mu_);
 
   // One line {"step": ..., "time": ..., "stage": ..., NAME: VALUE, ...}. What
-  // is not finite is null there.
+  // is not finite is null there. Names are those of the metric table
+  // (monitor/metric_table.h); INTERNAL for another one, and then nothing is
+  // written.
   absl::Status Log(int64_t step, const Metrics& metrics)
       ABSL_LOCKS_EXCLUDED(mu_);
   absl::Status LogHistogram(int64_t step, const std::string& name,
                             absl::Span<const float> values)
       ABSL_LOCKS_EXCLUDED(mu_);
+  // For TensorBoard's table of runs: see EventWriter.
+  absl::Status LogHparams(const Hparams& hparams,
+                          const std::vector<std::string>& metrics,
+                          const std::string& group) ABSL_LOCKS_EXCLUDED(mu_);
+  absl::Status LogSessionEnd(bool success) ABSL_LOCKS_EXCLUDED(mu_);
   absl::Status LogText(int64_t step, const std::string& name,
                        const std::string& text) ABSL_LOCKS_EXCLUDED(mu_);
 

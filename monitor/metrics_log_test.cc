@@ -57,17 +57,18 @@ TEST_F(MetricsLogTest, WritesBoth) {
   auto log = MetricsLog::Open(folder_);
   ASSERT_TRUE(log.ok()) << log.status();
   (*log)->SetStage("grpo");
-  ASSERT_TRUE((*log)->Log(1, {{"loss", 0.1}, {"bad", NAN}}).ok());
-  ASSERT_TRUE((*log)->LogText(1, "sample", "text").ok());
+  ASSERT_TRUE(
+      (*log)->Log(1, {{"train/loss", 0.1}, {"actor/entropy", NAN}}).ok());
+  ASSERT_TRUE((*log)->LogText(1, "samples", "text").ok());
   const float values[] = {1, 2};
-  ASSERT_TRUE((*log)->LogHistogram(1, "length", values).ok());
+  ASSERT_TRUE((*log)->LogHistogram(1, "response_length", values).ok());
 
   const std::vector<Json> lines = Lines();
   ASSERT_EQ(lines.size(), 1);
   EXPECT_EQ(lines[0]["step"], 1);
   EXPECT_EQ(lines[0]["stage"], "grpo");
-  EXPECT_EQ(lines[0]["loss"], 0.1);
-  EXPECT_TRUE(lines[0]["bad"].is_null());
+  EXPECT_EQ(lines[0]["train/loss"], 0.1);
+  EXPECT_TRUE(lines[0]["actor/entropy"].is_null());
   EXPECT_GT(lines[0]["time"].get<double>(), 1.6e9);
   ASSERT_EQ(EventFiles().size(), 1);
   EXPECT_EQ(ReadEvents(EventFiles()[0]).size(), 5);
@@ -76,22 +77,36 @@ TEST_F(MetricsLogTest, WritesBoth) {
 TEST_F(MetricsLogTest, ResumeDropsWhatComesAgain) {
   for (int step = 1; step <= 5; ++step) {
     auto log = MetricsLog::Open(folder_, step - 1);
-    ASSERT_TRUE(log.ok() && (*log)->Log(step, {{"x", step}}).ok());
+    ASSERT_TRUE(log.ok() && (*log)->Log(step, {{"actor/lr", step}}).ok());
   }
   // A process was killed while it wrote.
   std::ofstream(folder_ + "/metrics.jsonl", std::ios::app) << "{\"step\": 6, ";
   auto log = MetricsLog::Open(folder_, /*resumed_step=*/3);
   ASSERT_TRUE(log.ok()) << log.status();
-  ASSERT_TRUE((*log)->Log(4, {{"x", 40}}).ok());
+  ASSERT_TRUE((*log)->Log(4, {{"actor/lr", 40}}).ok());
   const std::vector<Json> lines = Lines();
   ASSERT_EQ(lines.size(), 4);
-  EXPECT_EQ(lines[2]["x"], 3);
-  EXPECT_EQ(lines[3]["x"], 40);
+  EXPECT_EQ(lines[2]["actor/lr"], 3);
+  EXPECT_EQ(lines[3]["actor/lr"], 40);
   EXPECT_EQ(EventFiles().size(), 6);
 }
 
+TEST_F(MetricsLogTest, ANameThatIsNotInTheTableIsAnError) {
+  auto log = MetricsLog::Open(folder_);
+  ASSERT_TRUE(log.ok()) << log.status();
+  const absl::Status status =
+      (*log)->Log(1, {{"actor/lr", 1}, {"actor/learning_rate", 1}});
+  EXPECT_EQ(status.message(),
+            "metric actor/learning_rate is not in the table of "
+            "monitor/metric_table.cc; describe it there");
+  EXPECT_FALSE((*log)->LogText(1, "text", "x").ok());
+  const float values[] = {1};
+  EXPECT_FALSE((*log)->LogHistogram(1, "histogram", values).ok());
+  EXPECT_TRUE(Lines().empty());
+}
+
 TEST_F(MetricsLogTest, ANewRunStartsEmpty) {
-  { ASSERT_TRUE((*MetricsLog::Open(folder_))->Log(1, {{"x", 1}}).ok()); }
+  { ASSERT_TRUE((*MetricsLog::Open(folder_))->Log(1, {{"actor/lr", 1}}).ok()); }
   ASSERT_TRUE(MetricsLog::Open(folder_).ok());
   EXPECT_TRUE(Lines().empty());
 }

@@ -18,7 +18,9 @@ namespace {
 constexpr int kBarCells = 20;
 constexpr absl::string_view kClearLine = "\r\x1b[K";
 
-std::string Clock(absl::Duration duration) {
+}  // namespace
+
+std::string ClockText(absl::Duration duration) {
   const int64_t seconds = absl::ToInt64Seconds(duration);
   if (seconds >= 3600) {
     return absl::StrFormat("%d:%02d:%02d", seconds / 3600, seconds / 60 % 60,
@@ -27,10 +29,10 @@ std::string Clock(absl::Duration duration) {
   return absl::StrFormat("%d:%02d", seconds / 60, seconds % 60);
 }
 
-}  // namespace
-
-std::unique_ptr<Progress> Progress::OnStandardError() {
+std::unique_ptr<Progress> Progress::OnStandardError(
+    std::function<void(const ProgressState&)> on_change) {
   Options options;
+  options.on_change = std::move(on_change);
   options.is_terminal = isatty(STDERR_FILENO) == 1;
   winsize size;
   if (options.is_terminal && ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 &&
@@ -47,28 +49,43 @@ std::unique_ptr<Progress> Progress::OnStandardError() {
 
 Progress::~Progress() { Finish(); }
 
-void Progress::Start(const std::string& label, int64_t total) {
-  absl::MutexLock lock(&mu_);
-  End();
-  running_ = true;
-  is_shown_ = true;
-  label_ = label;
-  note_.clear();
-  total_ = total;
-  done_ = 0;
-  started_ = options_.now();
-  drawn_at_ = absl::InfinitePast();
+void Progress::Start(const std::string& label, int64_t total, Unit unit,
+                     int64_t done) {
+  ProgressState state;
+  {
+    absl::MutexLock lock(&mu_);
+    End();
+    running_ = true;
+    is_shown_ = true;
+    label_ = label;
+    note_.clear();
+    total_ = total;
+    unit_ = unit;
+    done_ = done_before_ = done;
+    started_ = options_.now();
+    drawn_at_ = absl::InfinitePast();
+    state = State();
+  }
+  if (options_.on_change != nullptr) options_.on_change(state);
 }
 
 void Progress::Update(int64_t done, const std::string& note) {
-  absl::MutexLock lock(&mu_);
-  if (!running_) return;
-  done_ = done;
-  note_ = note;
-  is_shown_ = false;
-  const absl::Duration interval =
-      options_.is_terminal ? options_.bar_interval : options_.line_interval;
-  if (options_.now() - drawn_at_ >= interval) Draw();
+  ProgressState state;
+  {
+    absl::MutexLock lock(&mu_);
+    if (!running_) return;
+    done_ = done;
+    note_ = note;
+    is_shown_ = false;
+    absl::Duration interval = options_.bar_interval;
+    if (!options_.is_terminal) {
+      interval =
+          unit_ == Unit::kStep ? absl::ZeroDuration() : options_.line_interval;
+    }
+    if (options_.now() - drawn_at_ >= interval) Draw();
+    state = State();
+  }
+  if (options_.on_change != nullptr) options_.on_change(state);
 }
 
 void Progress::Print(absl::string_view line) {
@@ -103,6 +120,17 @@ void Progress::Draw() {
   drawn_at_ = options_.now();
 }
 
+ProgressState Progress::State() const {
+  return {label_, done_, total_, note_, Left()};
+}
+
+std::optional<absl::Duration> Progress::Left() const {
+  if (done_ <= done_before_ || total_ <= 0) return std::nullopt;
+  const double left = static_cast<double>(std::max<int64_t>(0, total_ - done_));
+  return (options_.now() - started_) *
+         (left / static_cast<double>(done_ - done_before_));
+}
+
 std::string Progress::Line() const {
   const absl::Duration spent = options_.now() - started_;
   std::string line = label_;
@@ -113,15 +141,13 @@ std::string Progress::Line() const {
       absl::StrAppend(&line, " [", std::string(full, '#'),
                       std::string(kBarCells - full, '.'), "]");
     }
-    absl::StrAppend(&line, " ", done_, "/", total_, "  ", Clock(spent));
-    if (done_ > 0 && done_ < total_) {
-      absl::StrAppend(&line, ", ",
-                      Clock(spent * (static_cast<double>(total_ - done_) /
-                                     static_cast<double>(done_))),
-                      " left");
+    absl::StrAppend(&line, " ", done_, "/", total_, "  ", ClockText(spent));
+    const std::optional<absl::Duration> left = Left();
+    if (left && done_ < total_) {
+      absl::StrAppend(&line, ", ", ClockText(*left), " left");
     }
   } else {
-    absl::StrAppend(&line, " ", done_, "  ", Clock(spent));
+    absl::StrAppend(&line, " ", done_, "  ", ClockText(spent));
   }
   if (!note_.empty()) absl::StrAppend(&line, "  ", note_);
   if (options_.is_terminal && options_.columns > 1) {

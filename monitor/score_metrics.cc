@@ -73,6 +73,10 @@ void ScoreMetrics::Log(Metrics* metrics) const {
   }
 }
 
+double ScoreMetrics::correct_fraction() const {
+  return responses_.correct / std::max(1.0, responses_.count);
+}
+
 double ScoreMetrics::unscorable_fraction() const {
   return responses_.unscorable / std::max(1.0, responses_.count);
 }

@@ -31,6 +31,7 @@ class ScoreMetrics {
 
   // Of the responses; 0 if there are none.
   double unscorable_fraction() const;
+  double correct_fraction() const;
 
  private:
   struct Tally {

@@ -425,12 +425,19 @@ void CheckRest(const RunConfig& config, Checker& check) {
                 static_cast<double>(config.checkpoint().every_steps()), 0);
   check.AtLeast("checkpoint", "keep_last", config.checkpoint().keep_last(), 1);
   check.AtLeast("cost", "core_hour", config.cost().core_hour(), 0);
+  check.AtLeast("cost", "gpu_hour", config.cost().gpu_hour(), 0);
   const HealthConfig& health = config.health();
   check.Within("health", "max_unscorable_fraction",
                health.max_unscorable_fraction(), 0, 1);
   check.Within("health", "max_clip_ratio", health.max_clip_ratio(), 0, 1);
   check.AtLeast("health", "min_entropy", health.min_entropy(), 0);
   check.AtLeast("health", "max_logprob_diff", health.max_logprob_diff(), 0);
+  check.Within("health", "warn_clip_ratio", health.warn_clip_ratio(), 0, 1);
+  check.AtLeast("health", "warn_logprob_diff", health.warn_logprob_diff(), 0);
+  check.Within("health", "max_zero_signal_fraction",
+               health.max_zero_signal_fraction(), 0, 1);
+  check.Within("health", "min_length_ratio", health.min_length_ratio(), 0, 1);
+  check.Within("health", "max_accuracy_drop", health.max_accuracy_drop(), 0, 1);
 }
 
 void CheckOptimizer(const std::string& path, const OptimizerConfig& optimizer,

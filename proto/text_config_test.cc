@@ -193,6 +193,8 @@ TEST_F(TextConfigTest, RulesForEveryNumber) {
       {"learner.micro_batch_tokens=0", "at least 1"},
       {"checkpoint.keep_last=0", "at least 1"},
       {"health.max_clip_ratio=1.5", "wanted 0 to 1"},
+      {"health.min_length_ratio=2", "wanted 0 to 1"},
+      {"cost.gpu_hour=-1", "wanted at least 0"},
       {"stage[1].grpo.updates_per_step=33", "at most prompts_per_step"},
       {"stage[1].grpo.clip_low=-0.1", "wanted at least 0"},
       {"stage[1].grpo.dual_clip=0.5", "more than 1, or 0"},

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_replace.h"
@@ -173,7 +174,6 @@ bool HasThought(const std::string& response, bool thought_opened) {
 absl::StatusOr<Evaluation> Evaluate(Run& run, const std::string& stage,
                                     const std::string& label) {
   const absl::Time start = absl::Now();
-  const double core_start = CoreSecondsOfProcessTree();
   const EvalConfig& config = run.config.eval();
   std::vector<Lease> leases;
   for (const DataSet& set : run.config.eval_data()) {
@@ -209,7 +209,9 @@ absl::StatusOr<Evaluation> Evaluate(Run& run, const std::string& stage,
   Evaluation evaluation;
   if (leases.empty()) return evaluation;
   const int64_t total = static_cast<int64_t>(leases.size());
-  run.progress->Start(absl::StrCat("evaluate ", label), total);
+  run.ChargeTime(/*evaluating=*/false);
+  run.progress->Start(absl::StrCat("evaluate ", label), total,
+                      Progress::Unit::kItem);
   PONDER_ASSIGN_OR_RETURN(
       const std::vector<FinishedGroup> groups,
       run.fleet->Sample(std::move(leases),
@@ -230,7 +232,7 @@ absl::StatusOr<Evaluation> Evaluate(Run& run, const std::string& stage,
           "eval/", absl::StrReplaceAll(label, {{"/", "_"}}), ".jsonl")),
       evaluation.problems));
   evaluation.seconds = absl::ToDoubleSeconds(absl::Now() - start);
-  evaluation.core_seconds = CoreSecondsOfProcessTree() - core_start;
+  run.ChargeTime(/*evaluating=*/true);
   return evaluation;
 }
 
@@ -265,6 +267,22 @@ Metrics EvaluationMetrics(const Evaluation& evaluation) {
     metrics.emplace_back(absl::StrCat(aux, "clip_ratio"), a.truncated);
   }
   return metrics;
+}
+
+std::optional<double> MeanAccuracy(const Metrics& metrics) {
+  double sum = 0, count = 0;
+  for (const auto& [name, value] : metrics) {
+    // Not those of a difficulty: val-core/SET/DIFFICULTY/acc_strict.
+    if (!absl::StartsWith(name, "val-core/") ||
+        !absl::EndsWith(name, "/acc_strict") ||
+        std::count(name.begin(), name.end(), '/') != 2) {
+      continue;
+    }
+    sum += value;
+    count += 1;
+  }
+  if (count == 0) return std::nullopt;
+  return sum / count;
 }
 
 std::string EvaluationText(const Evaluation& evaluation) {

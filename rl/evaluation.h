@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -40,7 +41,6 @@ struct Evaluation {
   std::map<std::string, SetAccuracy> sets;  // By name.
   std::vector<ProblemResult> problems;      // Of all sets.
   double seconds = 0;
-  double core_seconds = 0;
   int64_t sampled_tokens = 0;
 };
 
@@ -56,6 +56,10 @@ absl::StatusOr<Evaluation> Evaluate(Run& run, const std::string& stage,
 
 // val-core/SET/... for the metrics, and val-aux/SET/... for the rest.
 Metrics EvaluationMetrics(const Evaluation& evaluation);
+
+// The mean over the sets of the greedy accuracy, out of these metrics; none
+// without any.
+std::optional<double> MeanAccuracy(const Metrics& metrics);
 
 // A table for people: every figure with its interval, by set and difficulty.
 std::string EvaluationText(const Evaluation& evaluation);

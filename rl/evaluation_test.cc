@@ -1,5 +1,8 @@
 #include "rl/evaluation.h"
 
+#include <optional>
+#include <string>
+
 #include "gtest/gtest.h"
 
 namespace ponder {
@@ -59,6 +62,12 @@ TEST(SetAccuracyTest, ValuesAndIntervalsByName) {
   EXPECT_EQ(value("val-core/set/acc_strict"), 0.5);
   EXPECT_EQ(value("val-aux/set/pass@8/ci_high"), 0.8);
   EXPECT_EQ(value("val-core/set/3/acc_strict"), 0.25);
+
+  // Of the sets, not of their difficulties; none without any.
+  EXPECT_EQ(MeanAccuracy(metrics), 0.5);
+  evaluation.sets["other"].figures = {{"greedy", {0.75, 0.7, 0.8, 10}}};
+  EXPECT_EQ(MeanAccuracy(EvaluationMetrics(evaluation)), 0.625);
+  EXPECT_EQ(MeanAccuracy({{"critic/rewards/mean", 1}}), std::nullopt);
 }
 
 }  // namespace

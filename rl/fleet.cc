@@ -243,14 +243,22 @@ bool Fleet::all_local() const {
   return true;
 }
 
-std::vector<std::pair<std::string, int64_t>> Fleet::PeakRssBytes() const {
-  std::vector<std::pair<std::string, int64_t>> peaks;
+std::vector<Fleet::Process> Fleet::Processes() const {
+  std::vector<Process> processes;
   if (reward_server_ != nullptr) {
-    peaks.push_back(
-        {reward_server_->name(), ponder::PeakRssBytes(reward_server_->pid())});
+    processes.push_back({reward_server_->name(), reward_server_->pid(), false});
   }
   for (const auto& worker : workers_) {
-    peaks.push_back({worker->name(), ponder::PeakRssBytes(worker->pid())});
+    if (worker == nullptr) continue;  // It could not be started.
+    processes.push_back({worker->name(), worker->pid(), true});
+  }
+  return processes;
+}
+
+std::vector<std::pair<std::string, int64_t>> Fleet::PeakRssBytes() const {
+  std::vector<std::pair<std::string, int64_t>> peaks;
+  for (const Process& process : Processes()) {
+    peaks.push_back({process.name, ponder::PeakRssBytes(process.pid)});
   }
   return peaks;
 }

@@ -63,6 +63,13 @@ class Fleet final : public GroupSampler {
   RewardService::Stub* rewards() { return rewards_.get(); }
   // Whether all workers are processes of this machine.
   bool all_local() const;
+  struct Process {
+    std::string name;
+    int pid = 0;
+    bool is_worker = false;  // Else a reward server.
+  };
+  // Those that were started here and have not been replaced.
+  std::vector<Process> Processes() const;
   // Highest resident memory so far of each process that was started here.
   std::vector<std::pair<std::string, int64_t>> PeakRssBytes() const;
   // Share of `wall_seconds` that the engines were busy since the last call.

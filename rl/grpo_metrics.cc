@@ -102,7 +102,13 @@ void LogBatch(const BatchStats& s, Metrics* metrics) {
   s.score.Log("critic/rewards", metrics);
   s.response_length.Log("response_length", metrics);
   s.prompt_length.Log("prompt_length", metrics);
-  s.terminated_length.Log("completions/terminated_length", metrics);
+  const Range& ended = s.terminated_length;
+  if (ended.count > 0) {
+    AddAll({{"completions/mean_terminated_length", ended.mean()},
+            {"completions/max_terminated_length", ended.max},
+            {"completions/min_terminated_length", ended.min}},
+           metrics);
+  }
   s.scores.Log(metrics);
   for (const auto& [name, range] : s.set_rewards) {
     metrics->emplace_back("reward/" + name + "/mean", range.mean());
@@ -126,9 +132,11 @@ void LogLearning(const LearningStats& s, Metrics* metrics) {
   AddAll({{"frac_reward_zero_std", s.zero_spread_fraction()}}, metrics);
   const Range& w = s.importance;
   if (w.count == 0) return;
-  w.Log("rollout_corr/rollout_is", metrics);
   const double mean_square = s.importance_squares / w.count;
-  AddAll({{"rollout_corr/rollout_is_eff_sample_size",
+  AddAll({{"rollout_corr/rollout_is_mean", w.mean()},
+          {"rollout_corr/rollout_is_max", w.max},
+          {"rollout_corr/rollout_is_min", w.min},
+          {"rollout_corr/rollout_is_eff_sample_size",
            mean_square > 0 ? w.mean() * w.mean() / mean_square : 0},
           {"rollout_corr/rollout_rs_masked_fraction", s.masked / w.count}},
          metrics);

@@ -22,6 +22,7 @@
 #include "rl/gold_check.h"
 #include "rl/group_feeder.h"
 #include "rl/grpo_metrics.h"
+#include "rl/sample_lines.h"
 #include "rl/stages.h"
 #include "rl/step_learner.h"
 #include "rl/train_group.h"
@@ -29,8 +30,6 @@
 namespace ponder {
 namespace {
 
-// Groups whose samples are written to samples/STAGE.jsonl in each step.
-constexpr size_t kGroupsToShow = 2;
 // Where all workers run on this machine's CPU, sampler and learner must agree
 // exactly; elsewhere by this much, and so with latent attention, whose products
 // are taken in another order by the one than by the other. In bfloat16 that may
@@ -45,7 +44,7 @@ class GrpoRunner {
 
   absl::Status RunAll() {
     PONDER_RETURN_IF_ERROR(Prepare());
-    run_.progress->Start(name_, stage_.steps());
+    StartProgress();
     if (run_.state.evaluation_due) {
       PONDER_RETURN_IF_ERROR(SaveIfStopped(AfterStep()));
     }
@@ -66,7 +65,13 @@ class GrpoRunner {
            run_.TrainingCoreSeconds() >= core_seconds_limit_;
   }
 
+  void StartProgress() {
+    run_.progress->Start(name_, stage_.steps(), Progress::Unit::kStep,
+                         run_.state.stage_step);
+  }
+
   absl::Status Prepare() {
+    health_.FromJson(run_.state.health);
     for (const std::string& other : stage_.core_seconds_of_stages()) {
       PONDER_ASSIGN_OR_RETURN(const double used, run_.CoreSecondsOf(other));
       core_seconds_limit_ += used;
@@ -106,15 +111,23 @@ class GrpoRunner {
       PONDER_ASSIGN_OR_RETURN(const Evaluation evaluation,
                               Evaluate(run_, name_, absl::StrCat(name_, "/0")));
       metrics = EvaluationMetrics(evaluation);
-      run_.CountEvaluation(evaluation.seconds, evaluation.core_seconds);
+      run_.evaluation_seconds += evaluation.seconds;
     }
     if (metrics.empty()) return absl::OkStatus();
+    run_.state.stage_start_accuracy = MeanAccuracy(metrics);
+    NoteAccuracy(metrics);
     return run_.metrics->Log(run_.state.step, metrics);
+  }
+
+  void NoteAccuracy(const Metrics& metrics) {
+    const std::optional<double> accuracy = MeanAccuracy(metrics);
+    if (accuracy) health_.Evaluated(*accuracy);
   }
 
   // Writes a checkpoint with all that the stage needs to go on.
   absl::StatusOr<std::string> Save() {
     if (curriculum_ != nullptr) run_.state.curriculum = curriculum_->ToJson();
+    run_.state.health = health_.ToJson();
     return learner_->Save();
   }
 
@@ -273,6 +286,7 @@ class GrpoRunner {
     LogMismatch(record.learnt.mismatch, &metrics);
     LogTimes(record, &metrics);
     const HealthReport report = CheckHealth(record);
+    run_.status.warnings = report.warnings;
     metrics.insert(metrics.end(), report.metrics.begin(), report.metrics.end());
     PONDER_RETURN_IF_ERROR(run_.metrics->Log(run_.state.step, metrics));
     PONDER_RETURN_IF_ERROR(run_.metrics->LogHistogram(
@@ -301,7 +315,9 @@ class GrpoRunner {
     const int64_t sync_bytes =
         run_.model.NumParameters() *
         static_cast<int64_t>(c10::elementSize(run_.dtype()));
-    const Cost total = run_.cost.Total();
+    run_.ChargeTime(/*evaluating=*/false);
+    const Metrics costs = run_.CostMetrics(std::nullopt);
+    metrics->insert(metrics->end(), costs.begin(), costs.end());
     for (const auto& [name, value] :
          {std::pair<const char*, double>{"timing_s/sample",
                                          record.sample_seconds},
@@ -319,8 +335,6 @@ class GrpoRunner {
           {"perf/total_num_tokens", tokens},
           {"perf/throughput", tokens / seconds},
           {"cost/core_seconds", record.core_seconds},
-          {"cost/total_core_seconds", total.core_seconds},
-          {"cost/money", total.money},
           {"training/global_step", static_cast<double>(run_.state.step)}}) {
       metrics->emplace_back(name, value);
     }
@@ -379,6 +393,9 @@ class GrpoRunner {
     const UpdateStats& update = record.learnt.update;
     StepHealth health;
     health.unscorable_fraction = batch.scores.unscorable_fraction();
+    health.correct_fraction = batch.scores.correct_fraction();
+    health.reward = batch.score.mean();
+    health.response_length = batch.response_length.mean();
     health.clip_ratio = batch.truncated_fraction();
     // Without a gradient nothing was measured: not a sign of collapse.
     health.entropy = update.applied ? update.entropy : 1.0;
@@ -397,29 +414,9 @@ class GrpoRunner {
   absl::Status WriteSamples(const std::vector<FinishedGroup>& groups) {
     const std::string path = SamplesPath();
     std::ofstream out(path, std::ios::app);
-    for (size_t g = 0; g < std::min(kGroupsToShow, groups.size()); ++g) {
-      for (const Sample& sample : groups[g].samples) {
-        nlohmann::ordered_json line;
-        line["step"] = run_.state.step;
-        line["problem"] = groups[g].lease.problem().id();
-        line["prompt"] = groups[g].lease.problem().prompt();
-        line["response"] = sample.text();
-        line["finish_reason"] = sample.finish_reason();
-        line["verdict"] = Verdict_Name(sample.score().verdict());
-        line["reward"] = sample.score().has_reward()
-                             ? nlohmann::ordered_json(sample.score().reward())
-                             : nlohmann::ordered_json(nullptr);
-        line["extracted"] = sample.score().extracted();
-        line["reason"] = sample.score().reason();
-        for (const ComponentScore& part : sample.score().components()) {
-          line["components"][part.name()] =
-              part.has_value() ? nlohmann::ordered_json(part.value())
-                               : nlohmann::ordered_json(nullptr);
-        }
-        out << line.dump(-1, ' ', false,
-                         nlohmann::ordered_json::error_handler_t::replace)
-            << "\n";
-      }
+    for (size_t g = 0; g < groups.size(); ++g) {
+      out << SampleLines(groups[g], run_.state.step, static_cast<int64_t>(g),
+                         *run_.tokenizer);
     }
     out.flush();
     if (!out) {
@@ -444,6 +441,14 @@ class GrpoRunner {
     return status;
   }
 
+  absl::Status LogEvaluation(const Evaluation& evaluation) {
+    Metrics metrics = EvaluationMetrics(evaluation);
+    NoteAccuracy(metrics);
+    const Metrics costs = run_.CostMetrics(MeanAccuracy(metrics));
+    metrics.insert(metrics.end(), costs.begin(), costs.end());
+    return run_.metrics->Log(run_.state.step, metrics);
+  }
+
   absl::Status AfterStep() {
     const bool last = IsDone();
     const int64_t eval_every = stage_.eval_every();
@@ -454,11 +459,10 @@ class GrpoRunner {
           Evaluate(
               run_, name_,
               absl::StrCat(name_, "/", run_.state.stage_step, "/", attempt_)));
-      PONDER_RETURN_IF_ERROR(
-          run_.metrics->Log(run_.state.step, EvaluationMetrics(evaluation)));
-      run_.CountEvaluation(evaluation.seconds, evaluation.core_seconds);
+      PONDER_RETURN_IF_ERROR(LogEvaluation(evaluation));
+      run_.evaluation_seconds += evaluation.seconds;
       run_.state.evaluation_due = false;
-      run_.progress->Start(name_, stage_.steps());
+      StartProgress();
     }
     const int64_t every = run_.config.checkpoint().every_steps();
     if (!last && every > 0 && run_.state.stage_step % every == 0) {

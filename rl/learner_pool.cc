@@ -149,6 +149,14 @@ LearnerPool::~LearnerPool() {
   }
 }
 
+std::vector<std::pair<std::string, int>> LearnerPool::Processes() const {
+  std::vector<std::pair<std::string, int>> processes;
+  for (const auto& child : children_) {
+    processes.emplace_back(child->name(), child->pid());
+  }
+  return processes;
+}
+
 absl::StatusOr<std::unique_ptr<Learner>> LearnerPool::CreateLearner(
     const ModelConfig& config, TensorMap weights, Learner::Options options) {
   SendStart(options_.config_json, options, weights, collective_.get());

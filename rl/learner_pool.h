@@ -6,6 +6,7 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -34,6 +35,9 @@ class LearnerPool {
 
   LearnerPool(const LearnerPool&) = delete;
   LearnerPool& operator=(const LearnerPool&) = delete;
+
+  // Names and ids of the children.
+  std::vector<std::pair<std::string, int>> Processes() const;
 
   // A learner that has the children do their share of its updates, from these
   // weights on. One at a time: an earlier one must be gone.

@@ -107,10 +107,10 @@ int64_t LayerElements(const ModelConfig& m) {
 }
 
 bool AnyReference(const RunConfig& config) {
-  return std::any_of(
-      config.stage().begin(), config.stage().end(), [](const Stage& stage) {
-        return stage.has_grpo() && HasReference(stage.grpo());
-      });
+  return std::any_of(config.stage().begin(), config.stage().end(),
+                     [](const Stage& stage) {
+                       return stage.has_grpo() && HasReference(stage.grpo());
+                     });
 }
 
 ProcessPlan PlanTrainer(const RunConfig& config, const ModelConfig& m) {

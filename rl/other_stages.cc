@@ -112,7 +112,7 @@ absl::Status RunSampleStage(Run& run, const SampleStage& stage,
     leases.push_back(std::move(lease));
     rows.push_back(&row);
   }
-  run.progress->Start(name, stage.prompts());
+  run.progress->Start(name, stage.prompts(), Progress::Unit::kItem);
   PONDER_ASSIGN_OR_RETURN(const std::vector<FinishedGroup> groups,
                           run.fleet->Sample(std::move(leases), [&](int64_t n) {
                             run.progress->Update(n, "");

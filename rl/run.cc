@@ -1,5 +1,7 @@
 #include "rl/run.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstring>
 #include <utility>
@@ -31,6 +33,11 @@ Json RunState::ToJson() const {
   json["stage_tokens"] = stage_tokens;
   json["stage_samples"] = stage_samples;
   json["stage_core_seconds"] = stage_core_seconds;
+  json["stage_phases"] = {stage_phases.generation, stage_phases.reward,
+                          stage_phases.learning, stage_phases.evaluation};
+  if (stage_start_accuracy)
+    json["stage_start_accuracy"] = *stage_start_accuracy;
+  json["health"] = health;
   json["run_seconds"] = run_seconds;
   json["stage_checkpoints"] = Json::object();
   for (const auto& [name, path] : stage_checkpoints) {
@@ -74,6 +81,16 @@ absl::StatusOr<RunState> RunState::FromJson(const Json& json) {
   // Newer than the first checkpoints.
   read("critic_step", &state.critic_step);
   if (json.contains("curriculum")) state.curriculum = json["curriculum"];
+  if (json.contains("health")) state.health = json["health"];
+  double accuracy = 0;
+  if (read("stage_start_accuracy", &accuracy)) {
+    state.stage_start_accuracy = accuracy;
+  }
+  state.stage_phases.learning = state.stage_core_seconds;
+  if (json.contains("stage_phases") && json["stage_phases"].size() == 4) {
+    const auto phases = json["stage_phases"].get<std::vector<double>>();
+    state.stage_phases = {phases[0], phases[1], phases[2], phases[3]};
+  }
   return state;
 }
 
@@ -159,30 +176,104 @@ absl::StatusOr<StageData> Run::LoadStageData(
   return data;
 }
 
+void Run::ChargeTime(bool evaluating) {
+  const double elsewhere = fleet != nullptr ? fleet->RemoteCoreSeconds() : 0.0;
+  RoleSeconds now;
+  now.all = CoreSecondsOfProcessTree() + elsewhere;
+  now.workers = elsewhere;
+  if (fleet != nullptr) {
+    std::vector<int64_t> pids;
+    const auto processes = fleet->Processes();
+    for (const auto& process : processes) pids.push_back(process.pid);
+    const std::vector<double> seconds = CoreSecondsOfProcesses(pids);
+    for (size_t i = 0; i < processes.size(); ++i) {
+      (processes[i].is_worker ? now.workers : now.rewards) += seconds[i];
+    }
+  }
+  ChargePhases(charged, now, evaluating, &state.stage_phases);
+  charged = now;
+  state.stage_core_seconds = state.stage_phases.total();
+}
+
+Cost Run::StageCost() const {
+  // All that the stage has taken of the run's time.
+  double gpu_seconds = 0;
+  if (device.is_cuda()) {
+    gpu_seconds = absl::ToDoubleSeconds(absl::Now() - run_start);
+    for (const Json& stage : state.summaries) {
+      gpu_seconds -= stage.value("gpu_seconds", 0.0);
+    }
+  }
+  return CostOf(config.cost(), state.stage_core_seconds, gpu_seconds);
+}
+
+Cost Run::TotalCost() const {
+  Cost cost = StageCost();
+  for (const Json& stage : state.summaries) {
+    cost.core_seconds += stage.value("core_seconds", 0.0);
+    cost.gpu_seconds += stage.value("gpu_seconds", 0.0);
+  }
+  return CostOf(config.cost(), cost.core_seconds, cost.gpu_seconds);
+}
+
+Metrics Run::CostMetrics(std::optional<double> accuracy) const {
+  const Cost total = TotalCost();
+  const PhaseSeconds& phases = state.stage_phases;
+  Metrics metrics = {{"cost/core_hours", total.core_seconds / 3600},
+                     {"cost/core_hours/generation", phases.generation / 3600},
+                     {"cost/core_hours/reward", phases.reward / 3600},
+                     {"cost/core_hours/learning", phases.learning / 3600},
+                     {"cost/core_hours/evaluation", phases.evaluation / 3600},
+                     {"cost/tokens", static_cast<double>(state.stage_tokens)},
+                     {"cost/money", total.money}};
+  if (total.gpu_seconds > 0) {
+    metrics.emplace_back("cost/gpu_hours", total.gpu_seconds / 3600);
+  }
+  if (accuracy && state.stage_start_accuracy &&
+      *accuracy > *state.stage_start_accuracy) {
+    metrics.emplace_back(
+        "cost/money_per_accuracy_point",
+        StageCost().money / (100 * (*accuracy - *state.stage_start_accuracy)));
+  }
+  return metrics;
+}
+
+void Run::WriteStatus() {
+  status.step = state.step;
+  status.updated = absl::Now();
+  status.processes = {ProcessOf("trainer", getpid())};
+  if (learners != nullptr) {
+    for (const auto& [name, pid] : learners->Processes()) {
+      status.processes.push_back(ProcessOf(name, pid));
+    }
+  }
+  if (fleet != nullptr) {
+    for (const auto& process : fleet->Processes()) {
+      status.processes.push_back(ProcessOf(process.name, process.pid));
+    }
+  }
+  WriteRunStatus(folder.path(), status).IgnoreError();
+}
+
 void Run::UpdateClocks() {
-  state.stage_core_seconds = CoreSecondsOfProcessTree() - stage_core_start;
+  ChargeTime(/*evaluating=*/false);
   state.run_seconds = absl::ToDoubleSeconds(absl::Now() - run_start);
 }
 
 double Run::TrainingCoreSeconds() {
   UpdateClocks();
-  return state.stage_core_seconds - evaluation_core_seconds;
+  return state.stage_phases.total() - state.stage_phases.evaluation;
 }
 
 absl::StatusOr<double> Run::CoreSecondsOf(const std::string& stage) const {
-  for (const nlohmann::ordered_json& summary : state.summaries) {
-    if (summary.value("name", "") == stage) {
-      return summary.value("core_seconds", 0.0) -
-             summary.value("evaluation_core_seconds", 0.0);
-    }
+  for (const Json& summary : state.summaries) {
+    if (summary.value("name", "") != stage) continue;
+    const double evaluation =
+        summary.at("phases").at("evaluation").value("core_seconds", 0.0);
+    return summary.value("core_seconds", 0.0) - evaluation;
   }
   return absl::FailedPreconditionError(
       absl::StrCat("core_seconds_of_stages: stage ", stage, " has not run"));
-}
-
-void Run::CountEvaluation(double seconds, double core_seconds) {
-  evaluation_seconds += seconds;
-  evaluation_core_seconds += core_seconds;
 }
 
 absl::StatusOr<std::string> Run::SaveCheckpoint(Learner* learner,

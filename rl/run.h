@@ -16,6 +16,7 @@
 #include "monitor/cost.h"
 #include "monitor/metrics_log.h"
 #include "monitor/progress.h"
+#include "monitor/run_status.h"
 #include "nlohmann/json.hpp"
 #include "policy/checkpoint.h"
 #include "policy/jinja/chat_template.h"
@@ -48,7 +49,11 @@ struct RunState {
   double stage_seconds = 0;  // Of training, evaluation aside.
   int64_t stage_tokens = 0;
   int64_t stage_samples = 0;
-  double stage_core_seconds = 0;
+  double stage_core_seconds = 0;  // Of the phases together.
+  PhaseSeconds stage_phases;
+  // Held-out greedy accuracy, mean of the sets, of the stage's first policy.
+  std::optional<double> stage_start_accuracy;
+  nlohmann::ordered_json health = nlohmann::ordered_json::object();
   double run_seconds = 0;  // Wall time of the run, earlier parts included.
   // Of finished stages: its checkpoint's folder (relative to the run's), and
   // its entry of summary.json.
@@ -71,8 +76,7 @@ struct StageData {
 
 // Used by one thread, the main one.
 struct Run {
-  Run(RunConfig c, RunFolder f)
-      : config(std::move(c)), folder(std::move(f)), cost(config.cost()) {}
+  Run(RunConfig c, RunFolder f) : config(std::move(c)), folder(std::move(f)) {}
 
   RunConfig config;
   RunFolder folder;
@@ -88,22 +92,36 @@ struct Run {
 
   std::unique_ptr<MetricsLog> metrics;
   std::unique_ptr<Progress> progress;
-  CostMeter cost;
   std::unique_ptr<Fleet> fleet;           // Null until a stage samples.
   std::unique_ptr<LearnerPool> learners;  // Null: the trainer learns alone.
 
-  // What CoreSecondsOfProcessTree() was, and the time, when stage_core_seconds
-  // and run_seconds of the state were 0.
-  double stage_core_start = 0;
+  // Core-seconds up to the last call of ChargeTime(), and the time when
+  // run_seconds of the state was 0.
+  RoleSeconds charged;
   absl::Time run_start;
-  // Brings these two of the state up to date.
+  // Brings stage_phases and stage_core_seconds of the state up to date: what
+  // was spent since the last call was spent on evaluating, or was not.
+  void ChargeTime(bool evaluating);
+  // The same, not on evaluating, and run_seconds.
   void UpdateClocks();
   // Core-seconds of the running stage so far, evaluations aside.
   double TrainingCoreSeconds();
   // The same of an earlier stage. FAILED_PRECONDITION if it has not run.
   absl::StatusOr<double> CoreSecondsOf(const std::string& stage) const;
-  // An evaluation within the running stage.
-  void CountEvaluation(double seconds, double core_seconds);
+
+  // Of the running stage so far, and of the whole run, the parts before a
+  // resume included.
+  Cost StageCost() const;
+  Cost TotalCost() const;
+  // Costs for the metrics: the run's, the stage's by phase, and its money for
+  // each point of accuracy gained, if `accuracy` is more than at its start.
+  Metrics CostMetrics(std::optional<double> accuracy) const;
+
+  // What `ponder status` says. Stages fill in note and warnings.
+  RunStatus status;
+  // Writes it with `progress` and the processes of now. A status that cannot
+  // be written ends no run.
+  void WriteStatus();
 
   at::ScalarType dtype() const;
   // Where `weights` are; made ready before they are loaded.
@@ -141,7 +159,6 @@ struct Run {
   std::string evaluated_folder;
   Metrics evaluated_metrics;
   double evaluation_seconds = 0;  // Within the running stage.
-  double evaluation_core_seconds = 0;
 
   // Folder of the checkpoint that the run was resumed from; empty if new.
   std::string resumed_from;

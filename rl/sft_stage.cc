@@ -52,7 +52,8 @@ absl::Status RunSftStage(Run& run, const SftStage& stage,
                    : static_cast<double>(run.state.stage_step) /
                          static_cast<double>(stage.steps());
   };
-  run.progress->Start(name, seconds ? 0 : stage.steps());
+  run.progress->Start(name, seconds ? 0 : stage.steps(), Progress::Unit::kStep,
+                      run.state.stage_step);
   while (share_done() < 1) {
     if (StopRequested()) {
       PONDER_ASSIGN_OR_RETURN(const std::string saved,

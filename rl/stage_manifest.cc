@@ -126,7 +126,7 @@ absl::Status WriteStageManifest(const Run& run, const Stage& stage,
     json["counts"][name] = summary.at(name);
   }
   for (const char* name : {"seconds", "evaluation_seconds", "core_seconds",
-                           "evaluation_core_seconds", "cost", "currency"}) {
+                           "phases", "cost", "currency"}) {
     json["cost"][name] = summary.at(name);
   }
   return WriteFileAtomically(

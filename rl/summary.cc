@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -50,15 +51,11 @@ std::string Number(const Json& object, const std::string& name) {
              : "-";
 }
 
-// Of all stages, those before a resume included.
-Cost TotalCost(const Run& run) {
-  Cost total;
-  for (const Json& stage : run.state.summaries) {
-    total.core_seconds += stage.value("core_seconds", 0.0);
-  }
-  total.money = total.core_seconds / 3600 * run.config.cost().core_hour();
-  total.currency = run.config.cost().currency();
-  return total;
+// Core-seconds of one phase of a stage.
+std::string PhaseText(const Json& stage, const char* phase) {
+  return stage.contains("phases") && stage["phases"].contains(phase)
+             ? Number(stage["phases"][phase], "core_seconds")
+             : "-";
 }
 
 // Peak resident memory of the trainer and of each process that it started.
@@ -124,12 +121,29 @@ Json StageSummary(const std::string& name, const std::string& kind,
   json["tokens"] = state.stage_tokens;
   json["samples"] = state.stage_samples;
   json["evaluation_tokens"] = evaluation.sampled_tokens;
-  json["core_seconds"] = state.stage_core_seconds;
-  json["evaluation_core_seconds"] = evaluation.core_seconds;
-  json["cost"] =
-      state.stage_core_seconds / 3600 * run.config.cost().core_hour();
-  json["currency"] = run.config.cost().currency();
+  const Cost cost = run.StageCost();
+  json["core_seconds"] = cost.core_seconds;
+  if (cost.gpu_seconds > 0) json["gpu_seconds"] = cost.gpu_seconds;
+  json["cost"] = cost.money;
+  json["currency"] = cost.currency;
+  for (const auto& [phase, seconds] :
+       {std::pair<const char*, double>{"generation",
+                                       state.stage_phases.generation},
+        {"reward", state.stage_phases.reward},
+        {"learning", state.stage_phases.learning},
+        {"evaluation", state.stage_phases.evaluation}}) {
+    json["phases"][phase]["core_seconds"] = seconds;
+    json["phases"][phase]["cost"] =
+        CostOf(run.config.cost(), seconds, /*gpu_seconds=*/0).money;
+  }
   if (evaluation.sets.empty()) return json;
+  const std::optional<double> reached =
+      MeanAccuracy(EvaluationMetrics(evaluation));
+  if (reached && state.stage_start_accuracy) {
+    const double points = 100 * (*reached - *state.stage_start_accuracy);
+    json["accuracy_points_gained"] = points;
+    if (points > 0) json["cost_per_accuracy_point"] = cost.money / points;
+  }
   double length = 0, thinking = 0, problems = 0;
   Json accuracy = Json::object();
   for (const auto& [set, a] : evaluation.sets) {
@@ -153,7 +167,7 @@ absl::Status WriteSummary(const Run& run, double total_seconds,
   json["run"] = run.config.name();
   json["stages"] = run.state.summaries;
   json["seconds"]["total"] = total_seconds;
-  const Cost total = TotalCost(run);
+  const Cost total = run.TotalCost();
   json["core_seconds"] = total.core_seconds;
   json["cost"] = total.money;
   json["currency"] = total.currency;
@@ -181,7 +195,8 @@ std::string SummaryText(const Run& run, double total_seconds,
        "if not"}};
   std::vector<std::vector<std::string>> cost = {
       {"stage", "steps", "samples", "tokens", "seconds", "evaluation s",
-       "core-s", run.config.cost().currency()}};
+       "core-s: generation", "reward", "learning", "evaluation", "all",
+       run.config.cost().currency(), "a point gained"}};
   std::vector<std::vector<std::string>> differences = {
       {"stage", "against", "set", "figure", "difference", "interval"}};
   for (const Json& stage : stages) {
@@ -195,23 +210,32 @@ std::string SummaryText(const Run& run, double total_seconds,
            absl::StrFormat("%+.1f to %+.1f", 100 * pair.value("low", 0.0),
                            100 * pair.value("high", 0.0))});
     }
-    cost.push_back({name, absl::StrCat(stage.value("steps", int64_t{0})),
-                    absl::StrCat(stage.value("samples", int64_t{0})),
-                    absl::StrCat(stage.value("tokens", int64_t{0})),
-                    Number(stage, "seconds"),
-                    Number(stage, "evaluation_seconds"),
-                    Number(stage, "core_seconds"),
-                    absl::StrFormat("%.5f", stage.value("cost", 0.0))});
+    cost.push_back(
+        {name, absl::StrCat(stage.value("steps", int64_t{0})),
+         absl::StrCat(stage.value("samples", int64_t{0})),
+         absl::StrCat(stage.value("tokens", int64_t{0})),
+         Number(stage, "seconds"), Number(stage, "evaluation_seconds"),
+         PhaseText(stage, "generation"), PhaseText(stage, "reward"),
+         PhaseText(stage, "learning"), PhaseText(stage, "evaluation"),
+         Number(stage, "core_seconds"),
+         absl::StrFormat("%.5f", stage.value("cost", 0.0)),
+         stage.contains("cost_per_accuracy_point")
+             ? absl::StrFormat("%.6f",
+                               stage["cost_per_accuracy_point"].get<double>())
+             : "-"});
     if (!stage.contains("accuracy")) continue;
     for (const auto& [set, a] : stage["accuracy"].items()) {
+      const bool sampled = k > 0;
       accuracy.push_back(
           {name, set, Percent(a, "greedy"), Percent(a, absl::StrCat("avg@", k)),
-           Percent(a, absl::StrCat("pass@", k)), Number(a, "response_length"),
-           Percent(a, "thinking_share"), Percent(a, "accuracy_thinking"),
-           Percent(a, "accuracy_not_thinking")});
+           Percent(a, absl::StrCat("pass@", k)),
+           Number(a, sampled ? "response_length" : "greedy_response_length"),
+           Percent(a, sampled ? "thinking_share" : "greedy_thinking_share"),
+           sampled ? Percent(a, "accuracy_thinking") : "-",
+           sampled ? Percent(a, "accuracy_not_thinking") : "-"});
     }
   }
-  const Cost total = TotalCost(run);
+  const Cost total = run.TotalCost();
   std::string text;
   if (accuracy.size() > 1) {
     absl::StrAppend(&text, "\nAccuracy on held-out problems\n",
@@ -239,12 +263,12 @@ std::string SummaryText(const Run& run, double total_seconds,
       static_cast<double>(peak) / (1 << 30), parts,
       static_cast<double>(PlanMemory(run.config, run.model).bytes()) /
           (1 << 30));
-  absl::StrAppend(&text, "\n  curves      tensorboard --logdir ",
+  absl::StrAppend(&text, "\n  curves      scripts/tensorboard ",
                   run.folder.path(), "\n  metrics     ",
-                  run.folder.File("metrics.jsonl"), "\n  samples     ",
-                  run.folder.File("samples"), "\n  summary     ",
-                  run.folder.File("summary.json"), "\n  logs        ",
-                  run.folder.File("logs"), "\n");
+                  run.folder.File("metrics.jsonl"),
+                  "\n  samples     ponder view ", run.folder.path(),
+                  "\n  summary     ", run.folder.File("summary.json"),
+                  "\n  logs        ", run.folder.File("logs"), "\n");
   if (!export_folder.empty()) {
     absl::StrAppend(&text, "  policy      ", export_folder,
                     " (Hugging Face)\n\nTry it: ponder chat ", export_folder,

@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "base/status_macros.h"
 #include "base/stop_signal.h"
+#include "monitor/hparams.h"
 #include "policy/device.h"
 #include "policy/random_checkpoint.h"
 #include "proto/text_config.h"
@@ -236,9 +237,20 @@ class Trainer {
     const std::string name = StageName(stage);
     const bool has_policy = !stage.has_data();
     run_.metrics->SetStage(name);
+    run_.status.stage = run_.status.doing = name;
+    run_.status.stage_number = run_.state.stage + 1;
+    run_.status.done = run_.status.total = 0;
+    run_.status.left.reset();
+    run_.status.note.clear();
+    run_.status.warnings.clear();
+    run_.WriteStatus();
     run_.progress->Print(absl::StrCat("stage ", run_.state.stage + 1, " of ",
                                       run_.config.stage_size(), ": ", name));
     if (has_policy) PONDER_RETURN_IF_ERROR(PrepareWeights(stage));
+    if (run_.state.stage_step == 0 && !run_.stage_start_folder.empty() &&
+        run_.evaluated_folder == run_.stage_start_folder) {
+      run_.state.stage_start_accuracy = MeanAccuracy(run_.evaluated_metrics);
+    }
     if (!run_.state.only_evaluation_due) {
       PONDER_RETURN_IF_ERROR(RunKindOrExplain(stage, name));
       run_.state.only_evaluation_due = true;
@@ -257,14 +269,14 @@ class Trainer {
       }
       PONDER_RETURN_IF_ERROR(result.status());
       evaluation = *std::move(result);
-      PONDER_RETURN_IF_ERROR(
-          run_.metrics->Log(run_.state.step, EvaluationMetrics(evaluation)));
+      Metrics metrics = EvaluationMetrics(evaluation);
+      const Metrics costs = run_.CostMetrics(MeanAccuracy(metrics));
+      metrics.insert(metrics.end(), costs.begin(), costs.end());
+      PONDER_RETURN_IF_ERROR(run_.metrics->Log(run_.state.step, metrics));
       run_.progress->Print(EvaluationText(evaluation));
     }
     evaluation.seconds += run_.evaluation_seconds;
-    evaluation.core_seconds += run_.evaluation_core_seconds;
     run_.evaluation_seconds = 0;
-    run_.evaluation_core_seconds = 0;
     run_.UpdateClocks();
     run_.state.summaries.push_back(
         StageSummary(name, StageKind(stage), has_policy ? InitFrom(stage) : "",
@@ -336,7 +348,9 @@ class Trainer {
     state.stage_tokens = 0;
     state.stage_samples = 0;
     state.stage_core_seconds = 0;
-    run_.stage_core_start = CoreSecondsOfProcessTree();
+    state.stage_phases = {};
+    state.stage_start_accuracy.reset();
+    state.health = nlohmann::ordered_json::object();
   }
 
   // The run's policy, as the last GRPO stage left it, or else the last stage
@@ -404,6 +418,79 @@ absl::StatusOr<RunConfig> ConfigOfRun(const std::string& run_folder) {
   return LoadRunConfig(absl::StrCat(run_folder, "/config.textproto"), {});
 }
 
+namespace {
+
+// What TensorBoard's table of runs shows.
+std::vector<std::string> MetricsOfInterest(const RunConfig& config) {
+  std::vector<std::string> names = {"critic/rewards/mean", "train/loss",
+                                    "response_length/mean", "cost/money"};
+  for (const DataSet& set : config.eval_data()) {
+    names.push_back(absl::StrCat("val-core/", DataSetName(set), "/acc_strict"));
+  }
+  return names;
+}
+
+// How the run ended, in status.json and, unless it may go on, for TensorBoard.
+void RecordEnd(const absl::Status& status, Run& run) {
+  run.status.left.reset();
+  run.status.state = RunStatus::State::kDone;
+  if (absl::IsCancelled(status)) {
+    run.status.state = RunStatus::State::kStopped;
+  } else {
+    if (!status.ok()) {
+      run.status.state = RunStatus::State::kFailed;
+      run.status.error = std::string(status.message());
+    }
+    // What the run ended with is the error that counts.
+    if (run.metrics != nullptr) {
+      run.metrics->LogSessionEnd(status.ok()).IgnoreError();
+    }
+  }
+  run.WriteStatus();
+}
+
+// From the newest checkpoint, or from the beginning, to the end.
+absl::Status RunFromStart(const TrainOptions& options, Run& run) {
+  const RunConfig& config = run.config;
+  int64_t resumed_step = -1;
+  std::string restarted_stage;
+  if (!options.resume.empty()) {
+    absl::StatusOr<RunCheckpoint> checkpoint = run.folder.NewestCheckpoint();
+    if (checkpoint.ok()) {
+      PONDER_ASSIGN_OR_RETURN(run.state, RunState::FromJson(checkpoint->state));
+      run.resumed_from = checkpoint->folder;
+      resumed_step = run.state.step;
+      if (run.state.stage_step == 0 && run.state.stage < config.stage_size()) {
+        restarted_stage =
+            StageName(config.stage(static_cast<int>(run.state.stage)));
+      }
+      run.progress->Print(absl::StrCat("going on from ", checkpoint->folder));
+    } else {
+      run.progress->Print(absl::StrCat("no complete checkpoint in ",
+                                       run.folder.path(),
+                                       ": starting at the beginning"));
+    }
+  } else {
+    PONDER_RETURN_IF_ERROR(WriteFileAtomically(
+        run.folder.File("config.textproto"), RunConfigToText(config)));
+  }
+  run.run_start = absl::Now() - absl::Seconds(run.state.run_seconds);
+  PONDER_RETURN_IF_ERROR(LoadPolicy(run, config.policy()));
+  PONDER_RETURN_IF_ERROR(CheckDisk(run));
+  PONDER_ASSIGN_OR_RETURN(
+      run.metrics,
+      MetricsLog::Open(run.folder.path(), resumed_step, restarted_stage));
+  // A plug-in that cannot be loaded is found before the first stage trains.
+  if (!config.reward().verifier().empty()) {
+    PONDER_RETURN_IF_ERROR(run.NeedFleet());
+  }
+  PONDER_RETURN_IF_ERROR(run.metrics->LogHparams(
+      HparamsOf(config), MetricsOfInterest(config), config.name()));
+  return Trainer(run).RunStages();
+}
+
+}  // namespace
+
 absl::Status Train(const RunConfig& config, const TrainOptions& options) {
   const std::string path =
       options.resume.empty()
@@ -426,42 +513,20 @@ absl::Status Train(const RunConfig& config, const TrainOptions& options) {
   if (config.learner().threads() > 0) {
     at::set_num_threads(config.learner().threads());
   }
-  run.progress = Progress::OnStandardError();
-  int64_t resumed_step = -1;
-  std::string restarted_stage;
-  if (!options.resume.empty()) {
-    absl::StatusOr<RunCheckpoint> checkpoint = run.folder.NewestCheckpoint();
-    if (checkpoint.ok()) {
-      PONDER_ASSIGN_OR_RETURN(run.state, RunState::FromJson(checkpoint->state));
-      run.resumed_from = checkpoint->folder;
-      resumed_step = run.state.step;
-      if (run.state.stage_step == 0 && run.state.stage < config.stage_size()) {
-        restarted_stage =
-            StageName(config.stage(static_cast<int>(run.state.stage)));
-      }
-      run.progress->Print(absl::StrCat("going on from ", checkpoint->folder));
-    } else {
-      run.progress->Print(absl::StrCat("no complete checkpoint in ", path,
-                                       ": starting at the beginning"));
-    }
-  } else {
-    PONDER_RETURN_IF_ERROR(WriteFileAtomically(
-        run.folder.File("config.textproto"), RunConfigToText(config)));
-  }
-  run.run_start = absl::Now() - absl::Seconds(run.state.run_seconds);
-  run.stage_core_start =
-      CoreSecondsOfProcessTree() - run.state.stage_core_seconds;
+  run.progress =
+      Progress::OnStandardError([&run](const ProgressState& progress) {
+        run.status.doing = progress.label;
+        run.status.done = progress.done;
+        run.status.total = progress.total;
+        run.status.left = progress.left;
+        run.status.note = progress.note;
+        run.WriteStatus();
+      });
+  run.status.stages = config.stage_size();
+  run.WriteStatus();
   run.device = device;
-  PONDER_RETURN_IF_ERROR(LoadPolicy(run, config.policy()));
-  PONDER_RETURN_IF_ERROR(CheckDisk(run));
-  PONDER_ASSIGN_OR_RETURN(
-      run.metrics,
-      MetricsLog::Open(run.folder.path(), resumed_step, restarted_stage));
-  // A plug-in that cannot be loaded is found before the first stage trains.
-  if (!config.reward().verifier().empty()) {
-    PONDER_RETURN_IF_ERROR(run.NeedFleet());
-  }
-  const absl::Status status = Trainer(run).RunStages();
+  const absl::Status status = RunFromStart(options, run);
+  RecordEnd(status, run);
   if (absl::IsCancelled(status)) {
     return absl::CancelledError(absl::StrCat(
         "stopped; go on with `ponder train --resume ", run.folder.path(), "`"));

@@ -64,14 +64,27 @@ size_t ValidUtf8Length(absl::string_view text) {
 }
 
 std::string ReplaceInvalidUtf8(absl::string_view bytes) {
+  std::vector<size_t> none;
+  return ReplaceInvalidUtf8(bytes, &none);
+}
+
+std::string ReplaceInvalidUtf8(absl::string_view bytes,
+                               std::vector<size_t>* offsets) {
   std::string text;
   text.reserve(bytes.size());
+  size_t read = 0;
+  auto offset = offsets->begin();
+  while (offset != offsets->end() && *offset == 0) ++offset;
   while (!bytes.empty()) {
     const Sequence sequence = FirstSequence(bytes);
     const absl::string_view part =
         sequence.is_valid ? bytes.substr(0, sequence.num_bytes) : kReplacement;
     text.append(part.data(), part.size());
     bytes.remove_prefix(sequence.num_bytes);
+    read += sequence.num_bytes;
+    for (; offset != offsets->end() && *offset <= read; ++offset) {
+      *offset = text.size();
+    }
   }
   return text;
 }

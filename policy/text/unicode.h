@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "absl/strings/string_view.h"
 
@@ -22,6 +23,10 @@ size_t ValidUtf8Length(absl::string_view text);
 // `bytes` with U+FFFD in place of what isn't UTF-8: one for each maximal
 // subpart, as Unicode recommends (section 3.9) and Rust and Python do.
 std::string ReplaceInvalidUtf8(absl::string_view bytes);
+// The same. `offsets` into `bytes`, ascending, become those of the same places
+// in the result; one within a character becomes that of its end.
+std::string ReplaceInvalidUtf8(absl::string_view bytes,
+                               std::vector<size_t>* offsets);
 
 // First and last code point. REQUIRES: `text` is well-formed.
 CodePoint FirstCodePoint(absl::string_view text);

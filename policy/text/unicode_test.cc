@@ -1,6 +1,7 @@
 #include "policy/text/unicode.h"
 
 #include <string>
+#include <vector>
 
 #include "gtest/gtest.h"
 
@@ -26,6 +27,13 @@ TEST(UnicodeTest, ReplacesEachMaximalSubpart) {
   EXPECT_EQ(ReplaceInvalidUtf8("\xED\xA0\x80"), r + r + r);
   EXPECT_EQ(ReplaceInvalidUtf8("ok \xF0\x9F\x98"), "ok " + r);
   EXPECT_EQ(ReplaceInvalidUtf8("\xC3\xA9"), "\xC3\xA9");
+  // Offsets: 'a', the two bytes of an e with an accent, a stray byte, 'b'.
+  std::vector<size_t> offsets = {0, 1, 2, 3, 4, 5};
+  EXPECT_EQ(ReplaceInvalidUtf8("a\xC3\xA9\xFF"
+                               "b",
+                               &offsets),
+            "a\xC3\xA9" + r + "b");
+  EXPECT_EQ(offsets, (std::vector<size_t>{0, 1, 3, 3, 6, 7}));
 }
 
 TEST(UnicodeTest, CodePointsAtBothEnds) {

@@ -213,7 +213,7 @@ TEST_F(RecipeTest, AStageEndsWithAnothersCoreSeconds) {
   EXPECT_LT(steps, 100000);
   const auto training = [&](const std::string& name) {
     return stages[name]["core_seconds"].get<double>() -
-           stages[name]["evaluation_core_seconds"].get<double>();
+           stages[name]["phases"]["evaluation"]["core_seconds"].get<double>();
   };
   EXPECT_GE(training("rl"), training("cold_start"));
 }
@@ -236,8 +236,7 @@ TEST_F(RecipeTest, WhatCannotBeIsRefusedBeforeItStarts) {
           "core_seconds_of_stages");
   std::string both = kStudent;
   both.replace(both.find("policy {"), 8, "init_from: \"cold_start\" policy {");
-  refused(absl::StrCat(ColdStartOnTiny(), both),
-          "init_from");
+  refused(absl::StrCat(ColdStartOnTiny(), both), "init_from");
   std::string rule = kSample;
   rule.replace(rule.find("accuracy"), 8, "acuracy");
   refused(absl::StrCat(ColdStartOnTiny(), rule), "did you mean");
