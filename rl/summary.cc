@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/process_memory.h"
 #include "rl/accuracy.h"
+#include "rl/architecture.h"
 #include "rl/memory_plan.h"
 
 namespace ponder {
@@ -105,6 +106,13 @@ Json Differences(const std::string& name, const std::string& from,
   return differences;
 }
 
+// The run's policy; `run.model` may be one that a stage brought in.
+ModelConfig ModelOfRun(const Run& run) {
+  return run.config.policy().init() == PolicyConfig::RANDOM
+             ? ModelConfigOf(run.config.policy().architecture())
+             : run.model;
+}
+
 }  // namespace
 
 Json StageSummary(const std::string& name, const std::string& kind,
@@ -171,8 +179,9 @@ absl::Status WriteSummary(const Run& run, double total_seconds,
   json["core_seconds"] = total.core_seconds;
   json["cost"] = total.money;
   json["currency"] = total.currency;
-  json["parameters"] = run.model.NumParameters();
-  json["memory"]["planned_bytes"] = PlanMemory(run.config, run.model).bytes();
+  const ModelConfig model = ModelOfRun(run);
+  json["parameters"] = model.NumParameters();
+  json["memory"]["planned_bytes"] = PlanMemory(run.config, model).bytes();
   int64_t peak = 0;
   for (const auto& [process, bytes] : PeakMemory(run)) {
     json["memory"]["peak_bytes"][process] = bytes;
@@ -188,6 +197,7 @@ absl::Status WriteSummary(const Run& run, double total_seconds,
 std::string SummaryText(const Run& run, double total_seconds,
                         const std::string& export_folder) {
   const Json& stages = run.state.summaries;
+  const ModelConfig model = ModelOfRun(run);
   const int k = run.config.eval().samples();
   std::vector<std::vector<std::string>> accuracy = {
       {"stage", "set", "greedy", absl::StrCat("avg@", k),
@@ -249,8 +259,7 @@ std::string SummaryText(const Run& run, double total_seconds,
   }
   absl::StrAppend(&text, "\nWhat it took\n", Table(cost));
   absl::StrAppendFormat(&text, "\nIn all %.0f s, %s; %d parameters.\n",
-                        total_seconds, CostText(total),
-                        run.model.NumParameters());
+                        total_seconds, CostText(total), model.NumParameters());
   int64_t peak = 0;
   std::string parts;
   for (const auto& [process, bytes] : PeakMemory(run)) {
@@ -261,8 +270,7 @@ std::string SummaryText(const Run& run, double total_seconds,
   absl::StrAppendFormat(
       &text, "Memory: %.2f GiB at most (%s), planned %.2f.\n",
       static_cast<double>(peak) / (1 << 30), parts,
-      static_cast<double>(PlanMemory(run.config, run.model).bytes()) /
-          (1 << 30));
+      static_cast<double>(PlanMemory(run.config, model).bytes()) / (1 << 30));
   absl::StrAppend(&text, "\n  curves      scripts/tensorboard ",
                   run.folder.path(), "\n  metrics     ",
                   run.folder.File("metrics.jsonl"),
