@@ -171,6 +171,11 @@ bool HasThought(const std::string& response, bool thought_opened) {
   return false;
 }
 
+std::string ResultsPath(const Run& run, const std::string& label) {
+  return run.folder.File(absl::StrCat(
+      "eval/", absl::StrReplaceAll(label, {{"/", "_"}}), ".jsonl"));
+}
+
 absl::StatusOr<Evaluation> Evaluate(Run& run, const std::string& stage,
                                     const std::string& label) {
   const absl::Time start = absl::Now();
@@ -227,10 +232,8 @@ absl::StatusOr<Evaluation> Evaluate(Run& run, const std::string& stage,
     evaluation.sets[name] = tally.Result(config.samples());
     evaluation.sampled_tokens += tally.tokens();
   }
-  PONDER_RETURN_IF_ERROR(WriteResults(
-      run.folder.File(absl::StrCat(
-          "eval/", absl::StrReplaceAll(label, {{"/", "_"}}), ".jsonl")),
-      evaluation.problems));
+  PONDER_RETURN_IF_ERROR(
+      WriteResults(ResultsPath(run, label), evaluation.problems));
   evaluation.seconds = absl::ToDoubleSeconds(absl::Now() - start);
   run.ChargeTime(/*evaluating=*/true);
   return evaluation;

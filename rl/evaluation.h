@@ -48,9 +48,12 @@ struct Evaluation {
 // (or the start, if the prompt opened it) and </think>.
 bool HasThought(const std::string& response, bool thought_opened);
 
+// Where what became of each problem of the evaluation `label` is written.
+std::string ResultsPath(const Run& run, const std::string& label);
+
 // Samples every problem of eval_data greedily and eval.samples times, from the
 // policy that the workers hold. `label` makes group ids unique in the run;
-// what became of each problem is written to eval/LABEL.jsonl in its folder.
+// what became of each problem is written to ResultsPath().
 absl::StatusOr<Evaluation> Evaluate(Run& run, const std::string& stage,
                                     const std::string& label);
 

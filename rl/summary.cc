@@ -68,13 +68,13 @@ std::vector<std::pair<std::string, int64_t>> PeakMemory(const Run& run) {
   return peaks;
 }
 
-// What Compare() finds between an earlier evaluation, written to
-// eval/LABEL.jsonl, and this one; nothing where there was none.
+// What Compare() finds between an earlier evaluation, `label`, and this one;
+// nothing where there was none.
 void AddDifferences(const Run& run, const std::string& stage,
                     const std::string& label, const Evaluation& evaluation,
                     Json* differences) {
   const absl::StatusOr<std::vector<ProblemResult>> before =
-      ReadResults(run.folder.File(absl::StrCat("eval/", label, ".jsonl")));
+      ReadResults(ResultsPath(run, label));
   if (!before.ok()) return;
   for (const PairedDifference& pair : Compare(*before, evaluation.problems)) {
     Json json;
@@ -94,7 +94,7 @@ Json Differences(const std::string& name, const std::string& from,
                  const Run& run, const Evaluation& evaluation) {
   Json differences = Json::array();
   if (from.empty()) {  // Step 0 of the stage itself.
-    AddDifferences(run, "", absl::StrCat(name, "_0"), evaluation, &differences);
+    AddDifferences(run, "", absl::StrCat(name, "/0"), evaluation, &differences);
     return differences;
   }
   AddDifferences(run, from, from, evaluation, &differences);

@@ -353,19 +353,23 @@ class Trainer {
     state.health = nlohmann::ordered_json::object();
   }
 
+  // The stage that a finished stage started from; empty: none.
+  std::string StartOf(const std::string& name) const {
+    for (const auto& summary : run_.state.summaries) {
+      if (summary.value("name", "") == name) return summary.value("from", "");
+    }
+    return "";
+  }
+
   // The run's policy, as the last GRPO stage left it, or else the last stage
   // that trained. Policies that stages brought in are not it.
   absl::StatusOr<std::string> Export() {
     std::string from;
     std::set<std::string> brought_in;
-    std::string newest;
     for (const Stage& stage : run_.config.stage()) {
       const std::string name = StageName(stage);
       if (!run_.state.stage_checkpoints.contains(name)) continue;
-      const std::string start =
-          stage.has_init_from() ? stage.init_from() : newest;
-      newest = name;
-      if (stage.has_policy() || brought_in.contains(start)) {
+      if (stage.has_policy() || brought_in.contains(StartOf(name))) {
         brought_in.insert(name);
         continue;
       }
