@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -122,10 +123,30 @@ bool GiveFds(const ForeignRuns& runs, int socket, ReceivedCommand* received) {
   return lseek(kInitFilter, 0, SEEK_SET) == 0 && CloseFrom(kInitProgram + 1);
 }
 
+// The program's, so that it can write there.
+bool MakeFolder(ForeignRuns* runs) {
+  snprintf(runs->folder, sizeof(runs->folder), "/tmp/ponder-unsafe-XXXXXX");
+  if (mkdtemp(runs->folder) == nullptr) {
+    *runs->folder = '\0';
+    return false;
+  }
+  const auto uid = static_cast<uid_t>(runs->uid);
+  return runs->uid < 0 || chown(runs->folder, uid, uid) == 0;
+}
+
+// From the leaves up; links are entries like others.
+constexpr int kWalk = FTW_DEPTH | FTW_PHYS | FTW_MOUNT;
+
+int RemoveEntry(const char* path, const struct stat*, int, struct FTW*) {
+  remove(path);
+  return 0;
+}
+
 }  // namespace
 
 pid_t SpawnForeign(void* context, int socket, ReceivedCommand* received) {
   auto& runs = *static_cast<ForeignRuns*>(context);
+  if (runs.bubblewrap == nullptr && !MakeFolder(&runs)) return -1;
   const pid_t parent = getpid();
   const pid_t child = fork();
   if (child != 0) return child;
@@ -143,16 +164,19 @@ pid_t SpawnForeign(void* context, int socket, ReceivedCommand* received) {
     BuildCommandLine(runs, received->command, &line);
     execve(runs.bubblewrap, line.texts(), no_environment);
   } else {
-    char folder[] = "/tmp/ponder-unsafe-XXXXXX";
-    if (mkdtemp(folder) != nullptr) {
-      char name[] = "sandbox-launcher";
-      char mode[] = "init";
-      char* const line[] = {name, mode, folder, nullptr};
-      fexecve(kInitProgram, line, no_environment);
-    }
+    char name[] = "sandbox-launcher";
+    char mode[] = "init";
+    char* const line[] = {name, mode, runs.folder, nullptr};
+    fexecve(kInitProgram, line, no_environment);
   }
   SendFailure(kInitSocket, AgentEvent::kRunFailed, run, "start the init");
   _exit(126);
+}
+
+void RemoveFolderOfRun(void* context) {
+  auto& runs = *static_cast<ForeignRuns*>(context);
+  if (*runs.folder != '\0') nftw(runs.folder, RemoveEntry, 16, kWalk);
+  *runs.folder = '\0';
 }
 
 int MainOfInit(const char* folder) {

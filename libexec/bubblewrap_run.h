@@ -23,11 +23,16 @@ struct ForeignRuns {
   const char* bubblewrap = nullptr;  // Null: without isolation.
   int filter = -1;                   // A file with the seccomp filter.
   int self = -1;                     // This program, open.
+  char folder[32] = "";              // Of the run under way, without isolation.
 };
 
 // A CellAgent::Spawn with ForeignRuns as context. The init is another program,
 // so this never returns 0.
 pid_t SpawnForeign(void* runs, int socket, ReceivedCommand* received);
+
+// A CellAgent::CleanUp: bubblewrap leaves nothing, but without isolation a
+// run's folder is the host's.
+void RemoveFolderOfRun(void* runs);
 
 // What the init does: `sandbox-launcher init FOLDER`.
 int MainOfInit(const char* folder);

@@ -40,9 +40,10 @@ void EndOrphans() {
 
 }  // namespace
 
-CellAgent::CellAgent(int socket, Spawn spawn, void* context)
+CellAgent::CellAgent(int socket, Spawn spawn, CleanUp clean_up, void* context)
     : socket_(fcntl(socket, F_DUPFD_CLOEXEC, 64)),
       spawn_(spawn),
+      clean_up_(clean_up),
       context_(context) {
   close(socket);
 }
@@ -54,6 +55,7 @@ bool CellAgent::StartRun() {
   if (init == 0) return true;
   if (init < 0) {
     SendFailure(socket_, AgentEvent::kRunFailed, run_, "start a process");
+    if (clean_up_ != nullptr) clean_up_(context_);
     AgentEvent gone = {};
     gone.kind = AgentEvent::kRunGone;
     gone.run = run_;
@@ -72,6 +74,7 @@ void CellAgent::EndRun() {
   while (wait4(init_, &status, 0, &usage) < 0 && errno == EINTR) {
   }
   EndOrphans();
+  if (clean_up_ != nullptr) clean_up_(context_);
   AgentEvent event = {};
   event.kind = AgentEvent::kRunGone;
   event.run = run_;
@@ -118,7 +121,13 @@ ReceivedCommand* CellAgent::Serve() {
     if (init_ > 0 && watched) WatchRun();
     if (polled[0].revents == 0) continue;
     ReceivedCommand next;
-    if (!ReceiveCommand(socket_, &next)) _exit(0);
+    if (!ReceiveCommand(socket_, &next)) {
+      if (init_ > 0) {
+        kill(init_, SIGKILL);
+        EndRun();
+      }
+      _exit(0);
+    }
     if (next.command.kind == AgentCommand::kKill) {
       CloseFds(&next);
       // One that has already ended is meant, or this one.

@@ -17,8 +17,12 @@ class CellAgent {
   // init itself it returns 0.
   using Spawn = pid_t (*)(void* context, int socket, ReceivedCommand* received);
 
+  // Removes what a run leaves once all its processes are gone.
+  using CleanUp = void (*)(void* context);
+
   // The socket is moved out of the way of the numbers that programs see.
-  CellAgent(int socket, Spawn spawn, void* context);
+  // `clean_up` may be null: nothing is left.
+  CellAgent(int socket, Spawn spawn, CleanUp clean_up, void* context);
 
   int socket() const { return socket_; }
 
@@ -34,6 +38,7 @@ class CellAgent {
 
   int socket_;
   const Spawn spawn_;
+  const CleanUp clean_up_;
   void* const context_;
   ProcessWatch watch_;
   ReceivedCommand received_;

@@ -94,7 +94,7 @@ void JoinCgroups(char* files) {
   CloseFrom(kAgentFilter);
   DieIf(SealRoot());
   DieIf(EmptyBoundingSet());
-  CellAgent agent(kAgentSocket, SpawnIsolated, &rights);
+  CellAgent agent(kAgentSocket, SpawnIsolated, /*clean_up=*/nullptr, &rights);
   ReceivedCommand* received = agent.Serve();
   const pid_t child = StartProgram(agent.socket(), received);
   if (child < 0) {
@@ -150,7 +150,7 @@ int ServeForeignRuns(const Options& options) {
   close(kAgentFilter);
   close(kAgentRunner);
   close(kAgentZygote);
-  CellAgent agent(kAgentSocket, SpawnForeign, &runs);
+  CellAgent agent(kAgentSocket, SpawnForeign, RemoveFolderOfRun, &runs);
   agent.Serve();
   return 0;
 }

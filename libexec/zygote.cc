@@ -125,7 +125,7 @@ __attribute__((visibility("default"))) int ponder_zygote_serve(long uid) {
   close(ponder::kAgentFilter);
   close(ponder::kAgentRunner);
   static ponder::CellAgent agent(ponder::kAgentSocket, ponder::SpawnIsolated,
-                                 &rights);
+                                 /*clean_up=*/nullptr, &rights);
   agent_socket = agent.socket();
   received = agent.Serve();
   return 0;

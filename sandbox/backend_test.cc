@@ -5,7 +5,11 @@
 #include <memory>
 #include <string>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "sandbox/sandbox_pool.h"
@@ -131,6 +135,33 @@ TEST(UnsafeTest, NeedsAWord) {
   const auto report = (*pool)->Run({"print(6 * 7)"}, "", RunLimits(), nullptr);
   ASSERT_TRUE(report.ok()) << report.status();
   EXPECT_EQ(report->output.stdout_bytes, "42\n");
+}
+
+TEST(UnsafeTest, LeavesNoFolder) {
+  SandboxPool::Options options;
+  options.num_slots = 1;
+  options.backend = Backend::kNone;
+  options.allow_unsafe = true;
+  const auto pool = SandboxPool::Create(options);
+  ASSERT_TRUE(pool.ok()) << pool.status();
+  RunLimits limits;
+  limits.wall = absl::Seconds(2);
+  for (const absl::string_view end : {"", "while True: pass"}) {
+    const auto report =
+        (*pool)->Run({absl::StrCat("import os\n"
+                                   "print(os.getcwd(), flush=True)\n"
+                                   "os.makedirs('a/b')\n"
+                                   "os.symlink('/etc', 'a/b/link')\n"
+                                   "open('a/file', 'w').write('x')\n",
+                                   end)},
+                     "", limits, nullptr);
+    ASSERT_TRUE(report.ok()) << report.status();
+    const std::string folder(
+        absl::StripAsciiWhitespace(report->output.stdout_bytes));
+    ASSERT_TRUE(absl::StartsWith(folder, "/tmp/ponder-unsafe-")) << folder;
+    EXPECT_NE(access(folder.c_str(), F_OK), 0) << folder;
+  }
+  EXPECT_EQ(access("/etc/passwd", F_OK), 0);
 }
 
 }  // namespace

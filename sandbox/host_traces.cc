@@ -29,12 +29,16 @@ int64_t CountEntries(const std::string& folder) {
   return count;
 }
 
-// Files of the users that programs run as; others use these folders too.
+// Files of the users that programs run as; others use these folders too, among
+// them runs without isolation, whose folders are known by their name.
 int64_t CountFilesOfPrograms(const std::string& folder) {
   std::error_code error;
   int64_t count = 0;
   for (fs::directory_iterator it(folder, error), end; !error && it != end;
        it.increment(error)) {
+    if (absl::StartsWith(it->path().filename().string(), "ponder-unsafe-")) {
+      continue;
+    }
     struct stat status;
     count += lstat(it->path().c_str(), &status) == 0 &&
              status.st_uid >= 61000 && status.st_uid < 65534;
