@@ -15,6 +15,14 @@ char* const kProgramEnvironment[] = {
     // The order of Python's sets must not depend on the run.
     const_cast<char*>("PYTHONHASHSEED=0"), nullptr};
 
+char* const kZygoteEnvironment[] = {const_cast<char*>("LD_BIND_NOW=1"),
+                                    const_cast<char*>("PATH=/usr/bin"),
+                                    const_cast<char*>("HOME=/work"),
+                                    const_cast<char*>("TMPDIR=/tmp"),
+                                    const_cast<char*>("LANG=C.UTF-8"),
+                                    const_cast<char*>("PYTHONHASHSEED=0"),
+                                    nullptr};
+
 char* const kBinaryEnvironment[] = {
     const_cast<char*>("PATH=/usr/bin"), const_cast<char*>("HOME=/work"),
     const_cast<char*>("TMPDIR=/tmp"), const_cast<char*>("LANG=C"), nullptr};

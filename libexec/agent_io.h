@@ -39,6 +39,9 @@ void CommandArguments(const AgentCommand& command,
 
 // What every program sees, and nothing else.
 extern char* const kProgramEnvironment[];
+// The same for a Python that is forked for each run: what it does not look up
+// in its libraries at once, each fork would.
+extern char* const kZygoteEnvironment[];
 // Of a program that was compiled, whose cell has no locales.
 extern char* const kBinaryEnvironment[];
 

@@ -87,7 +87,7 @@ void JoinCgroups(char* files) {
                           code,
                           const_cast<char*>(options.uid),
                           nullptr};
-    execve(options.python, line, kProgramEnvironment);
+    execve(options.python, line, kZygoteEnvironment);
     Die("execute the interpreter");
   }
   if (!ReadFilter(kAgentFilter, &rights)) Die("read the system-call filter");

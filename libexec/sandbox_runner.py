@@ -19,9 +19,9 @@ value that cannot be sent (type), P test passed, X process ended (three times 8
 bytes: wait status, CPU microseconds, largest resident KiB).
 """
 
+import _imp
 import _signal
 import builtins
-import ctypes
 import gc
 import marshal
 import posix
@@ -33,6 +33,7 @@ dumps, loads = marshal.dumps, marshal.loads
 fork_hooks = []  # Of preloaded modules; see preload().
 posix_read, posix_write = posix.read, posix.write
 CHANNEL = 3
+MANY, MANY_HERE = ord("M"), ord("m")
 # What programs often import and what adds little to a fork: hashlib alone, with
 # OpenSSL behind it, would cost each one half as much again.
 PRELOADED = """
@@ -214,10 +215,10 @@ def serve_calls(source):
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
     send(b"L")
-    request = next_request()
-    if request[:1] in b"Mm":
+    kind, body = next_request()
+    if kind == MANY or kind == MANY_HERE:
         answer_calls(program)
-    posix._exit(0 if answer_call(program, request[1:]) else 1)
+    posix._exit(0 if answer_call(program, body) else 1)
 
 
 def names_in(code):
@@ -269,10 +270,12 @@ def run_test(function_name, source):
 
 def serve_tests():
     send(b"L")
-    run_test(*loads(next_request()[1:]))
+    run_test(*loads(next_request()[1]))
 
 
 def serve(leave_init):
+    for hooks in fork_hooks:
+        posix.register_at_fork(**hooks)
     send(b"H")
     mode, source = loads(receive()[1])
     # Programs are not process 1, for which the kernel has its own rules.
@@ -293,22 +296,20 @@ def serve(leave_init):
         posix._exit(1)
 
 
-def load_library(path):
-    library = ctypes.PyDLL(path)  # Which keeps the interpreter's lock.
-    library.ponder_next_request.restype = ctypes.py_object
-    global next_request
+def load_zygote(path):
+    spec = type(sys)("spec")
+    spec.name, spec.origin = "sandbox_zygote", path
+    global zygote
+    zygote = _imp.create_dynamic(spec)
+    _imp.exec_dynamic(zygote)
 
-    def next_request():
-        request = library.ponder_next_request(thread_count())
-        for hooks in fork_hooks:
-            posix.register_at_fork(**hooks)
-        return request
 
-    return library
+def next_request():
+    return zygote.next_request(thread_count())
 
 
 def preload():
-    """Imports, but leaves what modules do after a fork to the programs' forks:
+    """Imports, but leaves what modules do after a fork to the forks of runs:
     random alone would seed itself anew for a fifth of what a test costs. So
     every run starts with the same random numbers."""
     import os
@@ -319,24 +320,32 @@ def preload():
     sys.modules["random"].seed(0)
 
 
+def warm_up():
+    """What a call touches for the first time it touches here: each fork would
+    do it again."""
+    global CHANNEL
+    channel, CHANNEL = CHANNEL, posix.open("/dev/null", posix.O_WRONLY)
+    for _ in range(40):
+        answer_call({"add": lambda a, b: a + b}, dumps(("add", (1, 2), {}), 2))
+    posix.close(CHANNEL)
+    CHANNEL = channel
+
+
 def become_zygote(uid):
     """Returns in process 1 of each run, with what splits the runner off it."""
-    library = load_library("/zygote.so")
+    posix.unsetenv("LD_BIND_NOW")  # Programs see nothing of it.
+    del posix.environ[b"LD_BIND_NOW"]
+    load_zygote("/zygote.so")
     posix.unlink("/zygote.so")
     preload()
+    warm_up()
     gc.collect()
     gc.freeze()
     # Process 1 of a run must not be stopped by its program.
     _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
-    library.ponder_zygote_serve(ctypes.c_long(uid))
-    if library.ponder_zygote_enter() != 0:
-        posix._exit(126)
-
-    def leave_init(makes_process):
-        if library.ponder_zygote_leave(makes_process) != 0:
-            posix._exit(126)
-
-    return leave_init
+    zygote.serve(uid)
+    zygote.enter()
+    return zygote.leave
 
 
 def main():
@@ -346,7 +355,7 @@ def main():
     sys.argv = ["solution.py"]
     if uid:
         serve(become_zygote(int(uid[0])))
-    load_library("/proc/self/fd/4")
+    load_zygote("/proc/self/fd/4")
     posix.close(4)
     serve(lambda makes_process: None)
 

@@ -1,14 +1,19 @@
 // The part of Python's runner that is not Python: it forks and waits, so that
-// the interpreter's memory is touched in the forks alone.
+// the interpreter's memory is touched in the forks alone. A module of the
+// interpreter, by the stable part of its interface (PEP 384).
 //
 // In the Python of a cell, which becomes the cell's agent:
-//   zygote_serve()  returns in process 1 of each run, without any rights
-//   zygote_enter()  there: streams and channel in their places
-//   zygote_leave()  there: the runner stays this process, or becomes another
-//                   one, and this one its init, for ever
+//   serve(uid)    returns in process 1 of each run, without any rights
+//   enter()       there: streams and channel in their places
+//   leave(split)  there: the runner stays this process, or becomes another
+//                 one, and this one its init, for ever
 // In every runner:
-//   next_request()  returns the next request, in a fork that is to answer it
+//   next_request(has_threads)  returns the next request, in a fork that is to
+//                              answer it
 
+#define PY_SSIZE_T_CLEAN
+#define Py_LIMITED_API 0x03090000
+#include <Python.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -24,14 +29,6 @@
 #include "libexec/isolated_run.h"
 #include "libexec/run_init.h"
 #include "libexec/run_setup.h"
-
-// Of the interpreter that loads this.
-extern "C" {
-void PyOS_BeforeFork();
-void PyOS_AfterFork_Parent();
-void PyOS_AfterFork_Child();
-void* PyBytes_FromStringAndSize(const char* bytes, ssize_t size);
-}
 
 namespace {
 
@@ -58,19 +55,35 @@ void ReadExactly(char* bytes, size_t size) {
   }
 }
 
-// Kind and body of the next message, one behind the other.
-char* ReadMessage(uint32_t* size) {
-  unsigned char header[kHeaderBytes];
-  ReadExactly(reinterpret_cast<char*>(header), sizeof(header));
-  *size = header[0] | header[1] << 8 | header[2] << 16 |
-          static_cast<uint32_t>(header[3]) << 24;
-  char* message = static_cast<char*>(malloc(*size + 1));
-  if (message == nullptr) _exit(125);
-  message[0] = static_cast<char>(header[4]);
-  ReadExactly(message + 1, *size);
-  *size += 1;
-  return message;
-}
+class Message {
+ public:
+  // Reads the next one.
+  Message() {
+    unsigned char header[kHeaderBytes];
+    ReadExactly(reinterpret_cast<char*>(header), sizeof(header));
+    size_ = header[0] | header[1] << 8 | header[2] << 16 |
+            static_cast<uint32_t>(header[3]) << 24;
+    kind_ = static_cast<char>(header[4]);
+    if (size_ > sizeof(small_)) {
+      large_ = static_cast<char*>(malloc(size_));
+      if (large_ == nullptr) _exit(125);
+    }
+    ReadExactly(const_cast<char*>(body()), size_);
+  }
+  ~Message() { free(large_); }
+  Message(const Message&) = delete;
+  Message& operator=(const Message&) = delete;
+
+  char kind() const { return kind_; }
+  const char* body() const { return large_ != nullptr ? large_ : small_; }
+  uint32_t size() const { return size_; }
+
+ private:
+  char kind_;
+  uint32_t size_;
+  char small_[1024];  // On the stack, a page that each fork touches anyway.
+  char* large_ = nullptr;
+};
 
 // Says how a child ended, once nothing that it started is left.
 void ReportEnd(pid_t child) {
@@ -110,12 +123,8 @@ void PlaceInput(const char* bytes, size_t size) {
   ponder::CloseFrom(ponder::kRunControl);
 }
 
-}  // namespace
-
-extern "C" {
-
-__attribute__((visibility("default"))) int ponder_zygote_serve(long uid) {
-  rights.uid = uid;
+PyObject* Serve(PyObject* /*module*/, PyObject* uid) {
+  rights.uid = PyLong_AsLong(uid);
   if (!ponder::ReadFilter(ponder::kAgentFilter, &rights)) {
     Fail("read the system-call filter");
   }
@@ -128,13 +137,13 @@ __attribute__((visibility("default"))) int ponder_zygote_serve(long uid) {
                                  /*clean_up=*/nullptr, &rights);
   agent_socket = agent.socket();
   received = agent.Serve();
-  return 0;
+  Py_RETURN_NONE;
 }
 
-__attribute__((visibility("default"))) int ponder_zygote_enter() {
+PyObject* Enter(PyObject* /*module*/, PyObject* /*unused*/) {
   const char* failure = ponder::EnterRun(received);
   // What is left open is the agent's. The init says how the run ended, so its
-  // socket stays until zygote_leave().
+  // socket stays until Leave().
   constexpr int kKept = ponder::kRunControl + 1;
   if (failure == nullptr && (dup3(agent_socket, kKept, O_CLOEXEC) < 0 ||
                              !ponder::CloseFrom(kKept + 1))) {
@@ -142,53 +151,69 @@ __attribute__((visibility("default"))) int ponder_zygote_enter() {
   }
   if (failure == nullptr) {
     agent_socket = kKept;
-    return 0;
+    Py_RETURN_NONE;
   }
   ponder::SendFailure(agent_socket, ponder::AgentEvent::kRunFailed,
                       received->command.run, failure);
-  return -1;
-}
-
-// Bytes: kind and body. Requests of a kind in small letters are answered by
-// this process itself, which is the last thing that it does. `has_threads`:
-// the interpreter has to repair itself in a fork, a tenth of what a test costs;
-// with one thread all that it knows stays true.
-__attribute__((visibility("default"))) void* ponder_next_request(
-    int has_threads) {
-  while (true) {
-    uint32_t size = 0;
-    char* message = ReadMessage(&size);
-    const char kind = message[0];
-    if (kind == 'C' || kind == 'M' || kind == 'T' || kind == 'I') {
-      if (has_threads != 0) PyOS_BeforeFork();
-      const pid_t child = fork();
-      if (child != 0) {
-        if (has_threads != 0) PyOS_AfterFork_Parent();
-        free(message);
-        ReportEnd(child);
-        continue;
-      }
-      if (has_threads != 0) PyOS_AfterFork_Child();
-      if (kind == 'I') PlaceInput(message + 1, size - 1);
-    } else if (kind != 'c' && kind != 'm') {
-      free(message);  // Meant for a process that has ended.
-      continue;
-    }
-    void* request = PyBytes_FromStringAndSize(message, size);
-    free(message);
-    return request;
-  }
+  _exit(126);
 }
 
 // Returns in the runner, which must not reach the agent any more.
-__attribute__((visibility("default"))) int ponder_zygote_leave(
-    int makes_process) {
-  if (makes_process != 0) {
+PyObject* Leave(PyObject* /*module*/, PyObject* split) {
+  if (PyObject_IsTrue(split) != 0) {
     const pid_t child = fork();  // With one thread, as below.
-    if (child < 0) return -1;
+    if (child < 0) _exit(126);
     if (child > 0) ponder::ServeAsInit(agent_socket, child, received);
   }
-  return close(agent_socket);
+  close(agent_socket);
+  Py_RETURN_NONE;
 }
 
-}  // extern "C"
+// Kind, a number, and body, bytes. Requests of a kind in small letters are
+// answered by this process itself, which is the last thing that it does.
+// `has_threads`: the interpreter has to repair itself in a fork, a tenth of
+// what a test costs; with one thread all that it knows stays true.
+PyObject* NextRequest(PyObject* /*module*/, PyObject* has_threads) {
+  const bool repairs = PyObject_IsTrue(has_threads) != 0;
+  while (true) {
+    const Message message;
+    const char kind = message.kind();
+    if (kind == 'C' || kind == 'M' || kind == 'T' || kind == 'I') {
+      if (repairs) PyOS_BeforeFork();
+      const pid_t child = fork();
+      if (child != 0) {
+        if (repairs) PyOS_AfterFork_Parent();
+        ReportEnd(child);
+        continue;
+      }
+      if (repairs) PyOS_AfterFork_Child();
+      if (kind == 'I') PlaceInput(message.body(), message.size());
+    } else if (kind != 'c' && kind != 'm') {
+      continue;  // Meant for a process that has ended.
+    }
+    return Py_BuildValue("iy#", kind, message.body(),
+                         static_cast<Py_ssize_t>(message.size()));
+  }
+}
+
+PyMethodDef methods[] = {
+    {"serve", Serve, METH_O, nullptr},
+    {"enter", Enter, METH_NOARGS, nullptr},
+    {"leave", Leave, METH_O, nullptr},
+    {"next_request", NextRequest, METH_O, nullptr},
+    {nullptr, nullptr, 0, nullptr},
+};
+
+PyModuleDef definition = {PyModuleDef_HEAD_INIT,
+                          "sandbox_zygote",
+                          nullptr,
+                          0,
+                          methods,
+                          nullptr,
+                          nullptr,
+                          nullptr,
+                          nullptr};
+
+}  // namespace
+
+PyMODINIT_FUNC PyInit_sandbox_zygote() { return PyModuleDef_Init(&definition); }
