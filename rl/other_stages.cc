@@ -30,11 +30,12 @@ std::string PassRateLine(const FinishedGroup& group) {
   return line.dump() + "\n";
 }
 
-// A row for fine-tuning: what `row` asks and what the sample answers.
-std::string KeptLine(const DataRow& row, const std::string& set,
-                     const Sample& sample) {
+// A row for fine-tuning: what `row` asks and what the sample answers. `id`: of
+// the sample.
+std::string KeptLine(const DataRow& row, const std::string& id,
+                     const std::string& set, const Sample& sample) {
   nlohmann::ordered_json line;
-  line["id"] = absl::StrCat(row.id, "/", sample.index());
+  line["id"] = id;
   if (row.messages.empty()) {
     line["prompt"] = row.prompt;
     line["response"] = sample.text();
@@ -86,7 +87,8 @@ absl::Status RunSampleStage(Run& run, const SampleStage& stage,
   PONDER_ASSIGN_OR_RETURN(StageData data, run.LoadStageData(stage.data(), name,
                                                             /*sampled=*/true));
   std::vector<Lease> leases;
-  std::vector<const DataRow*> rows;  // Of the leases.
+  std::vector<const DataRow*> rows;    // Of the leases.
+  std::vector<int64_t> first_samples;  // Of the problem in other leases.
   for (int64_t p = 0; p < stage.prompts(); ++p) {
     const Draw draw = data.source->Next();
     const DataRow& row = data.Row(draw);
@@ -111,6 +113,8 @@ absl::Status RunSampleStage(Run& run, const SampleStage& stage,
     lease.set_data_set(data.sets[draw.data_set].name);
     leases.push_back(std::move(lease));
     rows.push_back(&row);
+    first_samples.push_back(static_cast<int64_t>(draw.epoch) *
+                            stage.samples_per_prompt());
   }
   run.progress->Start(name, stage.prompts(), Progress::Unit::kItem);
   PONDER_ASSIGN_OR_RETURN(const std::vector<FinishedGroup> groups,
@@ -119,20 +123,25 @@ absl::Status RunSampleStage(Run& run, const SampleStage& stage,
                           }));
   run.progress->Finish();
   std::string text, rates, kept;
-  RejectionCounts counts;
+  std::vector<std::vector<int>> kept_samples(groups.size());
+  if (stage.has_keep()) {
+    run.kept.emplace();
+    kept_samples = KeptSamples(stage.keep(), groups, &*run.kept);
+  }
   for (size_t g = 0; g < groups.size(); ++g) {
     const FinishedGroup& group = groups[g];
+    const auto id_of = [&](const Sample& sample) {
+      return absl::StrCat(group.lease.problem().id(), "/",
+                          first_samples[g] + sample.index());
+    };
     rates += PassRateLine(group);
-    if (stage.has_keep()) {
-      for (const int i : KeptSamples(stage.keep(), group, &counts)) {
-        kept += KeptLine(*rows[g], group.lease.data_set(),
-                         group.samples[static_cast<size_t>(i)]);
-      }
+    for (const int i : kept_samples[g]) {
+      const Sample& sample = group.samples[static_cast<size_t>(i)];
+      kept += KeptLine(*rows[g], id_of(sample), group.lease.data_set(), sample);
     }
     for (const Sample& sample : group.samples) {
       nlohmann::ordered_json line;
-      line["id"] =
-          absl::StrCat(group.lease.problem().id(), "/", sample.index());
+      line["id"] = id_of(sample);
       line["problem"] = group.lease.problem().id();
       line["prompt"] = group.lease.problem().prompt();
       line["response"] = sample.text();
@@ -157,15 +166,15 @@ absl::Status RunSampleStage(Run& run, const SampleStage& stage,
                                    " samples to ", path, ", the pass rates of ",
                                    groups.size(), " problems to ", rates_path));
   if (!stage.has_keep()) return absl::OkStatus();
-  if (counts.kept == 0) {
+  if (run.kept->kept == 0) {
     return absl::FailedPreconditionError(absl::StrCat(
-        "stage ", name, ": ", counts.Text(),
+        "stage ", name, ": ", run.kept->Text(),
         "; nothing is left to learn from. Sample more, or ease the rules"));
   }
   const std::string kept_path =
       ExpandRunPath(stage.keep().path(), run.folder.path());
   PONDER_RETURN_IF_ERROR(WriteFileAtomically(kept_path, kept));
-  run.progress->Print(absl::StrCat(counts.Text(), "; wrote ", kept_path));
+  run.progress->Print(absl::StrCat(run.kept->Text(), "; wrote ", kept_path));
   return absl::OkStatus();
 }
 

@@ -1,6 +1,7 @@
 #include "rl/rejection.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 #include <utility>
 
@@ -52,40 +53,68 @@ std::string RejectionCounts::Text() const {
   return text;
 }
 
-std::vector<int> KeptSamples(const KeepSamples& keep,
-                             const FinishedGroup& group,
-                             RejectionCounts* counts) {
-  std::vector<int> order(group.samples.size());
-  for (size_t i = 0; i < order.size(); ++i) order[i] = static_cast<int>(i);
-  std::stable_sort(order.begin(), order.end(), [&](int a, int b) {
-    return group.samples[a].response_ids_size() <
-           group.samples[b].response_ids_size();
-  });
-  std::vector<int> kept;
-  std::set<std::string> seen;
-  for (const int i : order) {
-    const Sample& sample = group.samples[i];
-    ++counts->samples;
-    if (sample.score().verdict() != CORRECT) {
-      ++counts->wrong;
-    } else if (sample.finish_reason() != "stop") {
-      ++counts->truncated;
-    } else if (keep.has_max_response_tokens() &&
-               sample.response_ids_size() > keep.max_response_tokens()) {
-      ++counts->too_long;
-    } else if (!MeetsRules(keep, sample)) {
-      ++counts->against_rule;
-    } else if (!seen.insert(WithoutSpaces(sample.text())).second) {
-      ++counts->repeated;
-    } else if (keep.max_per_problem() > 0 &&
-               static_cast<int>(kept.size()) >= keep.max_per_problem()) {
-      ++counts->beyond_most;
-    } else {
-      kept.push_back(i);
+nlohmann::ordered_json RejectionCounts::ToJson() const {
+  return {{"samples", samples},           {"wrong", wrong},
+          {"truncated", truncated},       {"too_long", too_long},
+          {"against_rule", against_rule}, {"repeated", repeated},
+          {"beyond_most", beyond_most},   {"kept", kept},
+          {"problems", problems}};
+}
+
+std::vector<std::vector<int>> KeptSamples(
+    const KeepSamples& keep, const std::vector<FinishedGroup>& groups,
+    RejectionCounts* counts) {
+  // A sample, by its group and its place in it.
+  using Place = std::pair<size_t, int>;
+  std::map<std::pair<std::string, std::string>, std::vector<Place>> problems;
+  for (size_t g = 0; g < groups.size(); ++g) {
+    const Lease& lease = groups[g].lease;
+    std::vector<Place>& places =
+        problems[{lease.data_set(), lease.problem().id()}];
+    for (size_t i = 0; i < groups[g].samples.size(); ++i) {
+      places.push_back({g, static_cast<int>(i)});
     }
   }
-  counts->kept += static_cast<int64_t>(kept.size());
-  counts->problems += kept.empty() ? 0 : 1;
+  std::vector<std::vector<int>> kept(groups.size());
+  const auto sample_at = [&](const Place& place) -> const Sample& {
+    return groups[place.first].samples[static_cast<size_t>(place.second)];
+  };
+  for (auto& [problem, places] : problems) {
+    std::stable_sort(places.begin(), places.end(),
+                     [&](const Place& a, const Place& b) {
+                       return sample_at(a).response_ids_size() <
+                              sample_at(b).response_ids_size();
+                     });
+    std::set<std::string> seen;
+    int num_kept = 0;
+    for (const Place& place : places) {
+      const Sample& sample = sample_at(place);
+      ++counts->samples;
+      if (sample.score().verdict() != CORRECT) {
+        ++counts->wrong;
+      } else if (sample.finish_reason() != "stop") {
+        ++counts->truncated;
+      } else if (keep.has_max_response_tokens() &&
+                 sample.response_ids_size() > keep.max_response_tokens()) {
+        ++counts->too_long;
+      } else if (!MeetsRules(keep, sample)) {
+        ++counts->against_rule;
+      } else if (!seen.insert(WithoutSpaces(sample.text())).second) {
+        ++counts->repeated;
+      } else if (keep.max_per_problem() > 0 &&
+                 num_kept >= keep.max_per_problem()) {
+        ++counts->beyond_most;
+      } else {
+        kept[place.first].push_back(place.second);
+        ++num_kept;
+      }
+    }
+    counts->kept += num_kept;
+    counts->problems += num_kept > 0 ? 1 : 0;
+  }
+  for (std::vector<int>& indices : kept) {
+    std::sort(indices.begin(), indices.end());
+  }
   return kept;
 }
 

@@ -7,13 +7,15 @@
 #include <string>
 #include <vector>
 
+#include "nlohmann/json.hpp"
 #include "proto/config.pb.h"
 #include "rl/group_sampler.h"
 
 namespace ponder {
 
 // What became of a stage's samples. Each is counted once, by the first reason
-// in this order.
+// in this order; the shortest of a problem first, and in their order where
+// equally long.
 struct RejectionCounts {
   int64_t samples = 0;
   int64_t wrong = 0;  // Or unscorable.
@@ -27,15 +29,17 @@ struct RejectionCounts {
 
   // "kept 312 of 1024 samples, of 205 problems; dropped 600 wrong, ...".
   std::string Text() const;
+  // The same, a number by name.
+  nlohmann::ordered_json ToJson() const;
 };
 
-// Indices of the samples of a group that `keep` keeps, the shortest first and
-// in their order where equally long; R1's second stage (arXiv:2501.12948, sec.
-// 2.3.3) keeps correct responses without mixed languages and long paragraphs.
-// A rule's component that could not be scored is not met.
-std::vector<int> KeptSamples(const KeepSamples& keep,
-                             const FinishedGroup& group,
-                             RejectionCounts* counts);
+// Indices of the samples of each group that `keep` keeps, ascending; R1's
+// second stage (arXiv:2501.12948, sec. 2.3.3) keeps correct responses without
+// mixed languages and long paragraphs. Groups of the same problem of the same
+// data set are one. A rule's component that could not be scored is not met.
+std::vector<std::vector<int>> KeptSamples(
+    const KeepSamples& keep, const std::vector<FinishedGroup>& groups,
+    RejectionCounts* counts);
 
 }  // namespace ponder
 

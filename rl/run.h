@@ -28,6 +28,7 @@
 #include "rl/learner.h"
 #include "rl/learner_pool.h"
 #include "rl/prompt_renderer.h"
+#include "rl/rejection.h"
 #include "rl/run_folder.h"
 
 namespace ponder {
@@ -116,6 +117,9 @@ struct Run {
   // Costs for the metrics: the run's, the stage's by phase, and its money for
   // each point of accuracy gained, if `accuracy` is more than at its start.
   Metrics CostMetrics(std::optional<double> accuracy) const;
+
+  // Of the running stage, if it keeps samples.
+  std::optional<RejectionCounts> kept;
 
   // What `ponder status` says. Stages fill in note and warnings.
   RunStatus status;

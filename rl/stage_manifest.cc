@@ -58,9 +58,12 @@ absl::StatusOr<Json> DataInputs(const Run& run, const Stage& stage) {
 }
 
 // What the policy was before the stage.
-absl::StatusOr<Json> PolicyInput(const Run& run, const Stage& stage) {
-  if (!stage.has_policy() && !run.stage_start_folder.empty()) {
-    return FileEntry(run, absl::StrCat(run.stage_start_folder, "/MANIFEST"));
+absl::StatusOr<Json> PolicyInput(const Run& run, const Stage& stage,
+                                 const std::string& from) {
+  if (!from.empty()) {
+    return FileEntry(
+        run, run.folder.File(absl::StrCat(run.state.stage_checkpoints.at(from),
+                                          "/MANIFEST")));
   }
   const PolicyConfig& policy =
       stage.has_policy() ? stage.policy() : run.config.policy();
@@ -108,6 +111,10 @@ absl::StatusOr<Json> Outputs(const Run& run, const Stage& stage) {
 
 }  // namespace
 
+std::string StageManifestPath(const Run& run, const Stage& stage) {
+  return run.folder.File(absl::StrCat("manifests/", StageName(stage), ".json"));
+}
+
 absl::Status WriteStageManifest(const Run& run, const Stage& stage,
                                 const Json& summary) {
   Json json;
@@ -118,20 +125,21 @@ absl::Status WriteStageManifest(const Run& run, const Stage& stage,
   PONDER_ASSIGN_OR_RETURN(json["configuration"],
                           FileEntry(run, run.folder.File("config.textproto")));
   if (!stage.has_data()) {
-    PONDER_ASSIGN_OR_RETURN(json["policy"], PolicyInput(run, stage));
+    PONDER_ASSIGN_OR_RETURN(json["policy"],
+                            PolicyInput(run, stage, summary.at("from")));
   }
   PONDER_ASSIGN_OR_RETURN(json["inputs"], DataInputs(run, stage));
   PONDER_ASSIGN_OR_RETURN(json["outputs"], Outputs(run, stage));
   for (const char* name : {"steps", "samples", "tokens", "evaluation_tokens"}) {
     json["counts"][name] = summary.at(name);
   }
+  if (summary.contains("kept")) json["counts"]["kept"] = summary.at("kept");
   for (const char* name : {"seconds", "evaluation_seconds", "core_seconds",
                            "phases", "cost", "currency"}) {
     json["cost"][name] = summary.at(name);
   }
-  return WriteFileAtomically(
-      run.folder.File(absl::StrCat("manifests/", StageName(stage), ".json")),
-      json.dump(2) + "\n");
+  return WriteFileAtomically(StageManifestPath(run, stage),
+                             json.dump(2) + "\n");
 }
 
 }  // namespace ponder

@@ -13,7 +13,10 @@
 
 namespace ponder {
 
-// Writes manifests/STAGE.json in the run's folder, atomically
+// manifests/STAGE.json in the run's folder.
+std::string StageManifestPath(const Run& run, const Stage& stage);
+
+// Writes StageManifestPath(), atomically
 // (docs/formats.md). Files are named with their size and CRC-32C; a checkpoint
 // is named with its MANIFEST, which has those of its files. `summary` is the
 // stage's entry of summary.json. Call it once the stage's checkpoint is

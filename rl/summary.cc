@@ -144,6 +144,7 @@ Json StageSummary(const std::string& name, const std::string& kind,
     json["phases"][phase]["cost"] =
         CostOf(run.config.cost(), seconds, /*gpu_seconds=*/0).money;
   }
+  if (run.kept.has_value()) json["kept"] = run.kept->ToJson();
   if (evaluation.sets.empty()) return json;
   const std::optional<double> reached =
       MeanAccuracy(EvaluationMetrics(evaluation));

@@ -180,6 +180,7 @@ class Trainer {
 
   absl::Status RunStages() {
     std::string checkpoint;
+    PONDER_RETURN_IF_ERROR(WriteManifests());  // That a stop left unwritten.
     while (run_.state.stage < run_.config.stage_size()) {
       const Stage& stage =
           run_.config.stage(static_cast<int>(run_.state.stage));
@@ -299,7 +300,18 @@ class Trainer {
     if (has_policy) {
       PONDER_ASSIGN_OR_RETURN(newest_checkpoint_, run_.SaveCheckpoint(nullptr));
     }
-    return WriteStageManifest(run_, stage, run_.state.summaries.back());
+    return WriteManifests();
+  }
+
+  // Of each finished stage that has none.
+  absl::Status WriteManifests() {
+    for (int64_t i = 0; i < run_.state.stage; ++i) {
+      const Stage& stage = run_.config.stage(static_cast<int>(i));
+      if (std::filesystem::exists(StageManifestPath(run_, stage))) continue;
+      PONDER_RETURN_IF_ERROR(WriteStageManifest(
+          run_, stage, run_.state.summaries.at(static_cast<size_t>(i))));
+    }
+    return absl::OkStatus();
   }
 
   // All of a stage but the evaluation behind it. LibTorch and its collectives
@@ -351,6 +363,7 @@ class Trainer {
     state.stage_phases = {};
     state.stage_start_accuracy.reset();
     state.health = nlohmann::ordered_json::object();
+    run_.kept.reset();
   }
 
   // The stage that a finished stage started from; empty: none.

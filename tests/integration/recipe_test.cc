@@ -165,6 +165,15 @@ TEST_F(RecipeTest, ManifestsNameWhatWentInAndCameOut) {
   EXPECT_EQ(outputs["samples/kept.jsonl"]["bytes"],
             Bytes(run + "/samples/kept.jsonl").size());
   EXPECT_EQ(keep["counts"]["samples"], 216);
+  const Json& counts = keep["counts"]["kept"];
+  EXPECT_EQ(counts["samples"], 216);
+  EXPECT_GT(counts["kept"], 0);
+  EXPECT_EQ(counts["kept"].get<int>() + counts["wrong"].get<int>() +
+                counts["truncated"].get<int>() +
+                counts["against_rule"].get<int>() +
+                counts["repeated"].get<int>() +
+                counts["beyond_most"].get<int>(),
+            216);
   EXPECT_GT(keep["cost"]["core_seconds"], 0);
   EXPECT_EQ(keep["seed"], 7);
 
@@ -192,10 +201,15 @@ TEST_F(RecipeTest, AStoppedChainGoesOnToTheSameWeights) {
     stopped.Signal(SIGTERM);
     ASSERT_NE(stopped.Wait(), -1) << stopped.StandardError();
   }
+  // As if it had been killed between a checkpoint and the manifest.
+  const std::string manifest = RunFolder("stopped") + "/manifests/keep.json";
+  const std::string written = Bytes(manifest);
+  ASSERT_TRUE(std::filesystem::remove(manifest));
   const PonderResult resumed =
       RunPonder({"train", "--resume", RunFolder("stopped")});
   ASSERT_EQ(resumed.exit_code, 0) << resumed.err;
   EXPECT_TRUE(NewestWeights(whole) == NewestWeights(RunFolder("stopped")));
+  EXPECT_EQ(Bytes(manifest), written);
 }
 
 // Reinforcement learning for no longer than another stage took.

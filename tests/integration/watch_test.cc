@@ -1,14 +1,23 @@
 // What a person watches: runs that are made to break, status, cost, samples.
 
+#include <arpa/inet.h>
+#include <grpcpp/grpcpp.h>
 #include <signal.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
+#include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "proto/coordinator.grpc.pb.h"
 #include "tests/support/ponder_process.h"
 #include "tests/support/tiny_run.h"
 
@@ -21,6 +30,105 @@ using ::testing::Ge;
 using ::testing::Gt;
 using ::testing::HasSubstr;
 using ::testing::SizeIs;
+
+// A port of loopback that nobody has.
+int FreePort() {
+  const int fd = socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in address = {};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof(address);
+  EXPECT_EQ(bind(fd, reinterpret_cast<sockaddr*>(&address), size), 0);
+  EXPECT_EQ(getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size), 0);
+  close(fd);
+  return ntohs(address.sin_port);
+}
+
+// A worker that answers \boxed{1} and claims that each token had the
+// probability e^-1, until the run ends or no longer answers.
+class LyingWorker {
+ public:
+  explicit LyingWorker(const std::string& address)
+      : stub_(Coordinator::NewStub(grpc::CreateChannel(
+            address, grpc::InsecureChannelCredentials()))) {}
+
+  void Work() {
+    RegisterRequest request;
+    request.set_name("liar");
+    request.set_version(PONDER_VERSION);
+    request.set_pid(getpid());
+    RegisterResponse run;
+    if (!Call(&Coordinator::Stub::Register, request, &run)) return;
+    LeaseGroupsRequest ask;
+    ask.set_worker_id(run.worker_id());
+    ask.set_policy_version(-1);
+    ask.set_max_groups(8);
+    ask.set_wait_ms(1000);
+    LeaseGroupsResponse work;
+    while (Call(&Coordinator::Stub::LeaseGroups, ask, &work) &&
+           !work.finished()) {
+      if (work.policy_version() != ask.policy_version()) {
+        ask.set_policy_checksum(Checksum(ask.worker_id(), work));
+        ask.set_policy_version(work.policy_version());
+      }
+      for (const Lease& lease : work.leases()) {
+        SubmitGroupResponse response;
+        Call(&Coordinator::Stub::SubmitGroup, Answer(ask.worker_id(), lease),
+             &response);
+      }
+      work.Clear();
+    }
+  }
+
+ private:
+  template <typename Request, typename Response>
+  bool Call(grpc::Status (Coordinator::Stub::*method)(grpc::ClientContext*,
+                                                      const Request&,
+                                                      Response*),
+            const Request& request, Response* response) {
+    grpc::ClientContext context;
+    context.set_wait_for_ready(true);
+    context.set_deadline(absl::ToChronoTime(absl::Now() + absl::Minutes(2)));
+    return ((*stub_).*method)(&context, request, response).ok();
+  }
+
+  // Of a policy that it has only the header of.
+  uint32_t Checksum(const std::string& id, const LeaseGroupsResponse& work) {
+    PullPolicyRequest request;
+    request.set_worker_id(id);
+    request.set_version(work.policy_version());
+    grpc::ClientContext context;
+    const auto reader = stub_->PullPolicy(&context, request);
+    PolicyChunk chunk;
+    EXPECT_TRUE(reader->Read(&chunk));
+    context.TryCancel();
+    return chunk.header().checksum();
+  }
+
+  static SubmitGroupRequest Answer(const std::string& id, const Lease& lease) {
+    SubmitGroupRequest request;
+    request.set_worker_id(id);
+    request.set_group_id(lease.group_id());
+    for (const SampleSpec& spec : lease.samples()) {
+      Sample* sample = request.add_samples();
+      sample->set_index(spec.index());
+      sample->set_key(spec.key());
+      sample->set_policy_version(lease.policy_version());
+      sample->set_finish_reason("stop");
+      sample->set_text("\\boxed{1}");
+      for (const char letter : sample->text()) {
+        sample->add_response_ids(static_cast<unsigned char>(letter));
+        sample->add_logprobs(-1);
+      }
+      // Rewards that differ within the group, so that there is a signal.
+      sample->mutable_score()->set_verdict(spec.index() == 0 ? CORRECT : WRONG);
+      sample->mutable_score()->set_reward(spec.index() == 0 ? 1 : 0);
+    }
+    return request;
+  }
+
+  const std::unique_ptr<Coordinator::Stub> stub_;
+};
 
 class WatchTest : public TinyRunTest {
  protected:
@@ -87,6 +195,34 @@ TEST_F(WatchTest, TruncationOfEveryResponse) {
   EXPECT_THAT(status.out,
               AllOf(HasSubstr("cut: failed\n"), HasSubstr("cut 100 %"),
                     HasSubstr("error       the run was stopped by a health")));
+}
+
+// A worker that does not sample from the policy that is trained joins a run.
+TEST_F(WatchTest, MismatchOfAWorkersLogProbabilities) {
+  const std::string address = absl::StrCat("127.0.0.1:", FreePort());
+  TinyConfig config = Config("liar", ColdStart() + Grpo(1000000));
+  std::vector<std::string> arguments = Arguments(config);
+  arguments.insert(arguments.end(),
+                   {"--set", absl::StrCat("rollout.listen=", address)});
+  PonderProcess run(arguments);
+  const std::string folder = RunFolder("liar");
+  ASSERT_TRUE(WaitUntil([&] { return StepsDone(folder, "grpo") >= 1; }))
+      << run.StandardError();
+  std::thread worker([&] { LyingWorker(address).Work(); });
+  EXPECT_EQ(run.Wait(), 1) << run.StandardError();
+  worker.join();
+  EXPECT_THAT(run.StandardError(),
+              HasSubstr("stopped by a health rule: health/mismatch: "
+                        "log-probabilities of sampler and learner differ by "));
+  const std::vector<Json> metrics = ReadMetrics(folder, "grpo");
+  const std::vector<double> rule = Series(metrics, "health/mismatch");
+  const std::vector<double> difference =
+      Series(metrics, "rollout_corr/mean_abs_diff");
+  ASSERT_EQ(rule.size(), difference.size());
+  EXPECT_EQ(rule.front(), 0);
+  EXPECT_EQ(difference.front(), 0);
+  EXPECT_EQ(rule.back(), 1);
+  EXPECT_GT(difference.back(), 0.01);
 }
 
 // Gold answers that the policy never gives: no group has a signal.
