@@ -280,6 +280,12 @@ std::vector<MetricSection> MakeTable() {
        {
            {"training/global_step", "steps", "Updates of the whole run.", "",
             ""},
+           {"training/epoch", "passes",
+            "Rows drawn in the stage, as a share of all rows that it draws "
+            "from.",
+            "",
+            "beyond a few passes, compare with the held-out accuracy: the "
+            "training set may be learned by heart"},
            {"timing_s/step", "seconds", "The whole step.", "", ""},
            {"timing_s/sample", "seconds",
             "What the learner waited for samples.", "", ""},

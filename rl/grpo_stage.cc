@@ -335,7 +335,8 @@ class GrpoRunner {
           {"perf/total_num_tokens", tokens},
           {"perf/throughput", tokens / seconds},
           {"cost/core_seconds", record.core_seconds},
-          {"training/global_step", static_cast<double>(run_.state.step)}}) {
+          {"training/global_step", static_cast<double>(run_.state.step)},
+          {"training/epoch", data_.Epoch()}}) {
       metrics->emplace_back(name, value);
     }
   }

@@ -147,6 +147,12 @@ int64_t Run::PublishWeights(const TensorMap& source) {
   return fleet->Publish(CopyTensors(source, dtype(), at::kCPU));
 }
 
+double StageData::Epoch() const {
+  size_t rows = 0;
+  for (const DataRows& set : sets) rows += set.rows.size();
+  return static_cast<double>(source->drawn()) / static_cast<double>(rows);
+}
+
 absl::StatusOr<StageData> Run::LoadStageData(
     const google::protobuf::RepeatedPtrField<std::string>& names,
     const std::string& stage_name, bool sampled) {

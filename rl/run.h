@@ -73,6 +73,9 @@ struct StageData {
   const DataRow& Row(const Draw& draw) const {
     return sets[draw.data_set].rows[draw.row];
   }
+
+  // Rows drawn so far, as a share of all that there are.
+  double Epoch() const;
 };
 
 // Used by one thread, the main one.

@@ -102,7 +102,8 @@ absl::Status RunSftStage(Run& run, const SftStage& stage,
         {"timing_s/step", took},
         {"perf/throughput", static_cast<double>(stats.tokens) / took},
         {"perf/total_num_tokens", static_cast<double>(stats.tokens)},
-        {"training/global_step", static_cast<double>(run.state.step)}};
+        {"training/global_step", static_cast<double>(run.state.step)},
+        {"training/epoch", data.Epoch()}};
     AddExpertMetrics(stats, run.config.learner(), &metrics);
     PONDER_RETURN_IF_ERROR(run.metrics->Log(run.state.step, metrics));
     run.progress->Update(
