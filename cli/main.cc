@@ -1,3 +1,4 @@
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -22,10 +23,20 @@ void WaitWithoutSpinning(char** argv) {
   // Where that fails the program only runs slower.
 }
 
+// A server holds descriptors for each client and program; the usual 1,024 are
+// for programs that use select().
+void RaiseOpenFileLimit() {
+  rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   WaitWithoutSpinning(argv);
+  RaiseOpenFileLimit();
   ponder::CatchStopSignals();
   // What fails is told in one sentence, by a status; gRPC's own lines beside it
   // only on request.

@@ -95,7 +95,8 @@ void CellAgent::WatchRun() {
   const uint32_t options = command.options;
   const auto found = watch_.Look(
       init_, (options & kRunWatchesMemory) != 0 ? command.memory_bytes : 0,
-      (options & kRunWatchesCpu) != 0 ? command.cpu_micros : 0);
+      (options & kRunWatchesCpu) != 0 ? command.cpu_micros : 0,
+      (options & kRunIsRunner) != 0);
   if (found == ProcessWatch::Finding::kNothing) return;
   AgentEvent event = {};
   event.kind = found == ProcessWatch::Finding::kOverMemory

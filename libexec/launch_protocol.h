@@ -44,6 +44,7 @@ enum RunOption : uint32_t {
   kRunGivesFile = 8,       // kRunProgram stays open in the program.
   kRunWatchesMemory = 16,  // There is no cgroup that limits these two.
   kRunWatchesCpu = 32,
+  kRunIsRunner = 64,  // Python's, whose forks are tests of their own.
 };
 
 struct AgentCommand {

@@ -46,19 +46,25 @@ int64_t ProportionalBytes(int proc, pid_t pid) {
   return field == nullptr ? 0 : atoll(field + 10) * 1024;
 }
 
-int64_t CpuMicros(int proc, pid_t pid) {
+// With the children that it has waited for, unless it is `runner` or a child of
+// that one. 0: none is.
+int64_t CpuMicros(int proc, pid_t pid, pid_t runner) {
   char text[512];
   if (!ReadProcFile(proc, pid, "stat", text, sizeof(text))) return 0;
   // The name may hold anything, so fields are counted from its end.
   const char* rest = strrchr(text, ')');
+  int parent;
   unsigned long long user, system;
   long long user_waited, system_waited;
   if (rest == nullptr ||
       sscanf(rest + 1,
-             " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu %lld "
+             " %*c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu %lld "
              "%lld",
-             &user, &system, &user_waited, &system_waited) != 4) {
+             &parent, &user, &system, &user_waited, &system_waited) != 5) {
     return 0;
+  }
+  if (runner > 0 && (pid == runner || parent == runner)) {
+    user_waited = system_waited = 0;
   }
   const long ticks = sysconf(_SC_CLK_TCK);
   return (static_cast<int64_t>(user + system) + user_waited + system_waited) *
@@ -95,7 +101,7 @@ bool ProcessWatch::OpenProc() {
 }
 
 ProcessWatch::Finding ProcessWatch::Look(pid_t init, int64_t memory_bytes,
-                                         int64_t cpu_micros) {
+                                         int64_t cpu_micros, bool is_runner) {
   if (!OpenProc()) return Finding::kNothing;
   const int list = openat(proc_, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   DIR* folder = list < 0 ? nullptr : fdopendir(list);
@@ -113,7 +119,7 @@ ProcessWatch::Finding ProcessWatch::Look(pid_t init, int64_t memory_bytes,
     if (pid <= 0 || pid == self || num_pids == kMaxPids) continue;
     pids[num_pids++] = pid;
     memory += AnonymousBytes(proc_, pid);
-    if (cpu_micros > 0) cpu += CpuMicros(proc_, pid);
+    if (cpu_micros > 0) cpu += CpuMicros(proc_, pid, is_runner ? init : 0);
   }
   closedir(folder);
   if (cpu_micros > 0 && cpu > cpu_micros) return Finding::kOverCpu;

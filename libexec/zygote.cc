@@ -8,8 +8,8 @@
 //   leave(split)  there: the runner stays this process, or becomes another
 //                 one, and this one its init, for ever
 // In every runner:
-//   next_request(has_threads)  returns the next request, in a fork that is to
-//                              answer it
+//   next_request(has_threads, token)  returns the next request, in a fork that
+//                                     is to answer it
 
 #define PY_SSIZE_T_CLEAN
 #define Py_LIMITED_API 0x03090000
@@ -19,6 +19,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -44,6 +45,7 @@ void Fail(const char* what) {
 
 // What the channel brings and takes; see sandbox_runner.py.
 constexpr size_t kHeaderBytes = 5;
+constexpr int kNoProcess = 126;  // Exit status of a fork that failed.
 
 void ReadExactly(char* bytes, size_t size) {
   while (size > 0) {
@@ -85,24 +87,43 @@ class Message {
   char* large_ = nullptr;
 };
 
-// Says how a child ended, once nothing that it started is left.
+// Says how a child ended, once nothing that it started is left. -1: there was
+// none.
 void ReportEnd(pid_t child) {
   int status = 0;
   struct rusage usage = {};
-  while (wait4(child, &status, 0, &usage) < 0 && errno == EINTR) {
-  }
+  pid_t ended = -1;
+  do {
+    if (child > 0) ended = wait4(child, &status, 0, &usage);
+  } while (child > 0 && ended < 0 && errno == EINTR);
+  // What nobody has seen end well has not.
+  if (ended < 0) status = kNoProcess << 8;
   // All that this process may kill: its descendants, in a namespace.
   if (getpid() <= 2) kill(-1, SIGKILL);
   while (waitpid(-1, nullptr, WNOHANG) > 0) {
   }
-  const int64_t facts[3] = {
+  int unread = 0;  // Of what was meant for the child.
+  ioctl(ponder::kRunControl, FIONREAD, &unread);
+  const int64_t facts[4] = {
       status,
       (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000LL +
           usage.ru_utime.tv_usec + usage.ru_stime.tv_usec,
-      usage.ru_maxrss};
+      usage.ru_maxrss, unread};
   char message[kHeaderBytes + sizeof(facts)] = {sizeof(facts), 0, 0, 0, 'X'};
   memcpy(message + kHeaderBytes, facts, sizeof(facts));
   (void)!write(ponder::kRunControl, message, sizeof(message));
+}
+
+// Forks, with the program's own way of waiting for children put aside: it may
+// have asked the kernel to forget them.
+pid_t ForkOwn() {
+  struct sigaction usual = {};
+  usual.sa_handler = SIG_DFL;
+  struct sigaction own;
+  sigaction(SIGCHLD, &usual, &own);
+  const pid_t child = fork();
+  if (child == 0) sigaction(SIGCHLD, &own, nullptr);
+  return child;
 }
 
 // The body as standard input: an open file without a name.
@@ -169,30 +190,42 @@ PyObject* Leave(PyObject* /*module*/, PyObject* split) {
   Py_RETURN_NONE;
 }
 
-// Kind, a number, and body, bytes. Requests of a kind in small letters are
-// answered by this process itself, which is the last thing that it does.
-// `has_threads`: the interpreter has to repair itself in a fork, a tenth of
-// what a test costs; with one thread all that it knows stays true.
-PyObject* NextRequest(PyObject* /*module*/, PyObject* has_threads) {
-  const bool repairs = PyObject_IsTrue(has_threads) != 0;
+// Arguments: has_threads, token. Kind, a number, and body, bytes. Requests of a
+// kind in small letters are answered by this process itself, which is the last
+// thing that it does. `has_threads`: the interpreter has to repair itself in a
+// fork, a tenth of what a test costs; with one thread all that it knows stays
+// true. Each request begins with `token`: what begins otherwise was meant for a
+// fork, and would be taken for a request.
+PyObject* NextRequest(PyObject* /*module*/, PyObject* arguments) {
+  int has_threads = 0;
+  const char* token = nullptr;
+  Py_ssize_t token_size = 0;
+  if (!PyArg_ParseTuple(arguments, "py#", &has_threads, &token, &token_size)) {
+    return nullptr;
+  }
   while (true) {
     const Message message;
+    const auto size = static_cast<Py_ssize_t>(message.size());
+    if (size < token_size ||
+        memcmp(message.body(), token, static_cast<size_t>(token_size)) != 0) {
+      _exit(0);
+    }
     const char kind = message.kind();
     if (kind == 'C' || kind == 'M' || kind == 'T' || kind == 'I') {
-      if (repairs) PyOS_BeforeFork();
-      const pid_t child = fork();
+      if (has_threads != 0) PyOS_BeforeFork();
+      const pid_t child = ForkOwn();
       if (child != 0) {
-        if (repairs) PyOS_AfterFork_Parent();
+        if (has_threads != 0) PyOS_AfterFork_Parent();
         ReportEnd(child);
         continue;
       }
-      if (repairs) PyOS_AfterFork_Child();
+      if (has_threads != 0) PyOS_AfterFork_Child();
       if (kind == 'I') PlaceInput(message.body(), message.size());
     } else if (kind != 'c' && kind != 'm') {
       continue;  // Meant for a process that has ended.
     }
-    return Py_BuildValue("iy#", kind, message.body(),
-                         static_cast<Py_ssize_t>(message.size()));
+    return Py_BuildValue("iy#", kind, message.body() + token_size,
+                         size - token_size);
   }
 }
 
@@ -200,7 +233,7 @@ PyMethodDef methods[] = {
     {"serve", Serve, METH_O, nullptr},
     {"enter", Enter, METH_NOARGS, nullptr},
     {"leave", Leave, METH_O, nullptr},
-    {"next_request", NextRequest, METH_O, nullptr},
+    {"next_request", NextRequest, METH_VARARGS, nullptr},
     {nullptr, nullptr, 0, nullptr},
 };
 

@@ -115,6 +115,14 @@ TEST_P(BackendTest, Limits) {
             RunVerdict::kOutputLimit);
 }
 
+TEST_P(BackendTest, ReportsThePeakOfMemory) {
+  EXPECT_GT(Run("x = b'x' * (100 << 20)", "python").peak_memory_bytes,
+            100 << 20);
+  const int64_t next = Run("print()", "python").peak_memory_bytes;
+  EXPECT_GT(next, 1 << 20);
+  EXPECT_LT(next, 60 << 20);
+}
+
 INSTANTIATE_TEST_SUITE_P(Backends, BackendTest,
                          testing::Values(Backend::kRoot,
                                          Backend::kUserNamespace,

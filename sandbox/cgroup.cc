@@ -129,6 +129,8 @@ std::unique_ptr<Cgroup> Cgroup::Create(absl::string_view name) {
     if (group->MakeVersion1("cpuacct", name, &cpu)) {
       group->cpu_file_ = absl::StrCat(cpu, "/cpuacct.usage");
     }
+    // An equal share for each cell, however many processes it has.
+    group->MakeVersion1("cpu", name, &cpu);
   } else {
     group->MakeVersion2(name);
   }
@@ -146,11 +148,12 @@ void Cgroup::OpenReaders() {
       open_file(absl::StrCat(memory_, version2_ ? "/memory.events"
                                                 : "/memory.oom_control"),
                 O_RDONLY);
-  // Version 2's peak cannot be reset, so it would be that of earlier runs.
-  if (!version2_) {
-    peak_reader_ =
-        open_file(absl::StrCat(memory_, "/memory.max_usage_in_bytes"), O_RDWR);
-  }
+  // Version 2's cannot be written before Linux 6.12: what is read would be the
+  // peak of earlier runs too.
+  peak_reader_ =
+      open_file(absl::StrCat(memory_, version2_ ? "/memory.peak"
+                                                : "/memory.max_usage_in_bytes"),
+                O_RDWR);
 }
 
 bool Cgroup::MakeVersion1(absl::string_view controller, absl::string_view name,
@@ -173,6 +176,8 @@ void Cgroup::MakeVersion2(absl::string_view name) {
   if (!parent.has_value()) return;
   // Fails where this process's own group holds processes and is not the root.
   WriteKnob(absl::StrCat(*parent, "/cgroup.subtree_control"), "+memory +pids");
+  // An equal share for each cell. By itself, as it may be refused alone.
+  WriteKnob(absl::StrCat(*parent, "/cgroup.subtree_control"), "+cpu");
   std::optional<std::string> group = MakeGroup(*parent, name);
   if (!group.has_value()) return;
   folders_.push_back(*group);

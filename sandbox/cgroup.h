@@ -58,7 +58,7 @@ class Cgroup {
   // Kept open, because they are read in every run.
   UniqueFd cpu_reader_;
   UniqueFd oom_reader_;
-  UniqueFd peak_reader_;  // Version 1: written to, to start anew.
+  UniqueFd peak_reader_;  // Written to, to start anew.
 
   std::vector<std::string> folders_;  // Removed at the end.
   std::string memory_;                // Folder with the memory controller.

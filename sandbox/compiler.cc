@@ -30,7 +30,7 @@ constexpr int64_t kHeaderBytes = 512 * kMiB;
 RunLimits CompilerLimits() {
   RunLimits limits;
   limits.cpu = absl::Seconds(10);
-  limits.wall = absl::Seconds(12);
+  limits.wall = absl::Seconds(40);
   limits.memory_bytes = 1024 * kMiB;
   limits.output_bytes = 64 << 10;
   limits.file_bytes = kBinaryBytes;
@@ -82,6 +82,12 @@ absl::StatusOr<CompilerRun> RunCompiler(
     return absl::CancelledError("cancelled");
   }
   if (event == SandboxRun::Event::kLost) return run->lost();
+  if (event == SandboxRun::Event::kWallLimit) {
+    // Its own limit is CPU time, and it does not wait for anybody.
+    return absl::UnavailableError(
+        absl::StrCat("the compiler had no ", absl::FormatDuration(limits.cpu),
+                     " of CPU time in ", absl::FormatDuration(limits.wall)));
+  }
   CompilerRun compiled;
   PONDER_ASSIGN_OR_RETURN(compiled.end, run->End());
   compiled.output = run->TakeOutput();
@@ -178,12 +184,11 @@ std::string Compiler::PrecompiledHeader(const Language& language,
   absl::MutexLock lock(&header_mu_);
   const auto found = headers_.find(language.name);
   if (found != headers_.end()) return found->second;
-  std::string& folder = headers_[language.name];  // "" if what follows fails.
   const std::string identity = HeaderIdentity(language);
   const std::string place = absl::StrCat(cache_folder_, "/", language.name, "-",
                                          absl::Hex(Crc32c(identity)));
   const absl::StatusOr<std::string> there = ReadFile(place + "/identity");
-  if (there.ok() && *there == identity) return folder = place;
+  if (there.ok() && *there == identity) return headers_[language.name] = place;
 
   absl::StatusOr<UniqueFd> file = MakeMemoryFile("header");
   if (!file.ok()) return "";
@@ -194,7 +199,9 @@ std::string Compiler::PrecompiledHeader(const Language& language,
       std::move(command), "header.h",
       absl::StrCat("#include <", language.precompiled_header, ">\n"),
       HeaderLimits(), CompilerCell(language, ""), slot, cancel, *file);
-  if (!made.ok() || !made->made) return "";
+  if (!made.ok()) return "";  // Cancelled or lost: another one tries again.
+  std::string& folder = headers_[language.name];  // "" if what follows fails.
+  if (!made->made) return "";
   absl::StatusOr<FolderWriter> writer = FolderWriter::Replace(place);
   const absl::StatusOr<std::string> bytes =
       ReadFile(absl::StrCat("/proc/self/fd/", file->get()));

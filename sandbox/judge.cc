@@ -27,7 +27,32 @@ namespace {
 
 constexpr size_t kMessageBytes = 500;  // Of a text for a person.
 
-absl::Status CheckSuite(const TestSuite& suite, const Language& language) {
+// Whether a right answer can be given at all.
+absl::Status CheckCase(const TestSuite& suite, const TestCase& test,
+                       const RunLimits& limits) {
+  if (suite.kind() == "stdio" && suite.checker_code().empty() &&
+      static_cast<int64_t>(test.stdout().size()) > limits.output_bytes) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("tests: ", test.stdout().size(),
+                     " bytes of output are expected, output_bytes allows ",
+                     limits.output_bytes));
+  }
+  if (suite.kind() != "call") return absl::OkStatus();
+  if (!test.has_expected()) {
+    return absl::InvalidArgumentError(
+        "tests: a test of kind call has no expected value");
+  }
+  for (const Value& arg : test.args().values()) {
+    PONDER_RETURN_IF_ERROR(CheckPassable(arg));
+  }
+  for (const Value& other : test.also_expected()) {
+    PONDER_RETURN_IF_ERROR(CheckPassable(other));
+  }
+  return CheckPassable(test.expected());
+}
+
+absl::Status CheckSuite(const TestSuite& suite, const Language& language,
+                        const RunLimits& limits) {
   if (suite.kind() != "stdio" && suite.kind() != "call" &&
       suite.kind() != "assert") {
     return absl::InvalidArgumentError(
@@ -46,6 +71,11 @@ absl::Status CheckSuite(const TestSuite& suite, const Language& language) {
   // Passing no test is no proof of anything.
   if (suite.visible().empty() && suite.hidden().empty()) {
     return absl::InvalidArgumentError("tests: there are none");
+  }
+  for (const auto* cases : {&suite.visible(), &suite.hidden()}) {
+    for (const TestCase& test : *cases) {
+      PONDER_RETURN_IF_ERROR(CheckCase(suite, test, limits));
+    }
   }
   return absl::OkStatus();
 }
@@ -201,8 +231,8 @@ absl::Status Job::RunTest(int index, TestResult* result) {
         PythonWorker * checker,
         context_.slot.Checker(PythonCell(context_.slot.tools()),
                               context_.cancel));
-    AssertCase assert_case(*worker_, *checker, context_.limits, last_moment_,
-                           is_last_);
+    AssertCase assert_case(*worker_, *checker, context_.slot.checker_token(),
+                           context_.limits, last_moment_, is_last_);
     PONDER_RETURN_IF_ERROR(
         assert_case.Run(index, suite_.fn(), test.code(), &output_, result));
   }
@@ -316,7 +346,7 @@ absl::StatusOr<JudgeReport> JudgeInSlot(const JobContext& context,
                                         absl::string_view program,
                                         const TestSuite& suite,
                                         const JudgeOptions& options) {
-  PONDER_RETURN_IF_ERROR(CheckSuite(suite, context.language));
+  PONDER_RETURN_IF_ERROR(CheckSuite(suite, context.language, context.limits));
   PONDER_ASSIGN_OR_RETURN(const std::optional<double> tolerance,
                           ParseChecker(suite.checker()));
   // A test's input may be held in a file, which the limit on files must allow.

@@ -35,7 +35,9 @@ absl::string_view NextWord(absl::string_view* rest) {
 }
 
 bool IsInteger(absl::string_view word) {
-  if (absl::StartsWith(word, "-")) word.remove_prefix(1);
+  if (absl::StartsWith(word, "-") || absl::StartsWith(word, "+")) {
+    word.remove_prefix(1);
+  }
   return !word.empty() && std::all_of(word.begin(), word.end(), [](char c) {
     return absl::ascii_isdigit(static_cast<unsigned char>(c));
   });
@@ -58,6 +60,11 @@ bool WordsMatch(absl::string_view expected, absl::string_view got,
     return false;
   }
   if (!std::isfinite(a) || !std::isfinite(b)) return false;
+  // Also where one of them is written as a float.
+  if ((IsInteger(expected) && std::trunc(b) == b) ||
+      (IsInteger(got) && std::trunc(a) == a)) {
+    return a == b;
+  }
   return std::abs(a - b) <= tolerance * std::max(1.0, std::abs(a));
 }
 

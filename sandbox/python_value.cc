@@ -7,9 +7,12 @@
 #include <utility>
 
 #include "absl/status/status.h"
+#include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/strip.h"
+#include "base/status_macros.h"
 
 namespace ponder {
 namespace {
@@ -230,7 +233,7 @@ void AppendInt(int64_t value, std::string* out) {
 }
 
 // Base 2^15 digits of the decimal `text`, which is beyond 64 bits. Quadratic;
-// the text is the data set's.
+// CheckPassable() bounds it.
 PythonValue BigIntFromDecimal(absl::string_view text) {
   PythonValue value;
   value.kind = Kind::kBigInt;
@@ -250,6 +253,44 @@ PythonValue BigIntFromDecimal(absl::string_view text) {
   return value;
 }
 
+absl::Status CheckPart(const Value& value, int depth, size_t* nodes) {
+  ++*nodes;
+  if (depth > kMaxPythonDepth || *nodes > kMaxPythonNodes) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("tests: a value has more than ", kMaxPythonNodes,
+                     " parts, or is deeper than ", kMaxPythonDepth));
+  }
+  switch (value.kind_case()) {
+    case Value::kBigInt: {
+      absl::string_view digits = value.big_int();
+      absl::ConsumePrefix(&digits, "-");
+      if (digits.empty() || digits.size() > kMaxDigits ||
+          !std::all_of(digits.begin(), digits.end(), [](char c) {
+            return absl::ascii_isdigit(static_cast<unsigned char>(c));
+          })) {
+        return absl::InvalidArgumentError(absl::StrCat(
+            "tests: an integer of ", digits.size(),
+            " characters; wanted at most ", kMaxDigits, " decimal digits"));
+      }
+      break;
+    }
+    case Value::kList:
+      for (const Value& item : value.list().values()) {
+        PONDER_RETURN_IF_ERROR(CheckPart(item, depth + 1, nodes));
+      }
+      break;
+    case Value::kObject:
+      for (const Field& field : value.object().fields()) {
+        ++*nodes;  // The key.
+        PONDER_RETURN_IF_ERROR(CheckPart(field.value(), depth + 1, nodes));
+      }
+      break;
+    default:
+      break;
+  }
+  return absl::OkStatus();
+}
+
 // The exact value of `f` as an int64, if it is one.
 std::optional<int64_t> ExactInt(double f) {
   if (!(f >= -0x1p63 && f < 0x1p63) || std::trunc(f) != f) return std::nullopt;
@@ -265,6 +306,11 @@ std::optional<double> AsDouble(const PythonValue& value) {
 bool IsNumber(const PythonValue& value) {
   return value.kind == Kind::kInt || value.kind == Kind::kFloat ||
          value.kind == Kind::kBigInt;
+}
+
+bool IsIntegral(const PythonValue& value) {
+  return value.kind != Kind::kFloat ||
+         std::trunc(value.float_value) == value.float_value;
 }
 
 bool NumbersMatch(const PythonValue& expected, const PythonValue& got,
@@ -288,7 +334,8 @@ bool NumbersMatch(const PythonValue& expected, const PythonValue& got,
   }
   // Integers are exact also where floats may be near.
   if (!tolerance.has_value() ||
-      (expected.kind != Kind::kFloat && got.kind != Kind::kFloat)) {
+      (IsIntegral(expected) && IsIntegral(got) &&
+       (expected.kind != Kind::kFloat || got.kind != Kind::kFloat))) {
     return false;
   }
   const std::optional<double> a = AsDouble(expected);
@@ -463,6 +510,11 @@ void AppendMarshal(const PythonValue& value, std::string* out) {
       out->push_back('0');
       break;
   }
+}
+
+absl::Status CheckPassable(const Value& value) {
+  size_t nodes = 0;
+  return CheckPart(value, /*depth=*/0, &nodes);
 }
 
 PythonValue PythonFromValue(const Value& value) {

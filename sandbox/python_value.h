@@ -18,6 +18,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "proto/value.pb.h"
@@ -53,6 +54,9 @@ struct PythonValue {
 // Bounds of the reader. A value beyond them is refused.
 inline constexpr int kMaxPythonDepth = 64;
 inline constexpr size_t kMaxPythonNodes = 1 << 18;
+// Of an integer that a test names. Python itself reads no more than 4,300
+// digits unless it is told to.
+inline constexpr size_t kMaxDigits = 10000;
 
 // Reads one whole marshal value. INVALID_ARGUMENT for anything malformed, of
 // another type or beyond the bounds.
@@ -60,6 +64,10 @@ absl::StatusOr<PythonValue> ParseMarshal(absl::string_view bytes);
 
 // Appends the marshal form.
 void AppendMarshal(const PythonValue& value, std::string* out);
+
+// INVALID_ARGUMENT if a value of a test is beyond the bounds, or has digits
+// that are none.
+absl::Status CheckPassable(const Value& value);
 
 // The Python value that a JSON value stands for: list, str-keyed dict, and
 // int, float, str, bool or None.

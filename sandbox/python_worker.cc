@@ -20,19 +20,24 @@ constexpr absl::Duration kStartTimeout = absl::Seconds(30);
 
 constexpr char kForeignMessage[] = "the program wrote to the runner's channel";
 
-// Body of an X message.
+constexpr int64_t kMostKib = int64_t{1} << 40;
+
+}  // namespace
+
 std::optional<ProcessEnd> ParseProcessEnd(absl::string_view body) {
-  int64_t facts[3];
+  int64_t facts[4];
   if (body.size() != sizeof(facts)) return std::nullopt;
   std::memcpy(facts, body.data(), sizeof(facts));
-  if (facts[0] < 0 || facts[0] > 0xffff || facts[1] < 0) return std::nullopt;
+  if (facts[0] < 0 || facts[0] > 0xffff || facts[1] < 0 || facts[2] < 0) {
+    return std::nullopt;
+  }
   ProcessEnd end;
   end.wait_status = static_cast<int>(facts[0]);
   end.cpu = absl::Microseconds(facts[1]);
+  end.peak_memory_bytes = std::min(facts[2], kMostKib) * 1024;
+  end.unread_bytes = facts[3];
   return end;
 }
-
-}  // namespace
 
 std::string Marshal(const PythonValue& value) {
   std::string bytes;
@@ -82,6 +87,8 @@ absl::Status PythonWorker::Load(absl::string_view mode,
                                 absl::Time last_moment, TestResult* failure) {
   RunSpec spec;
   spec.is_runner = true;
+  // Tests of many programs, one after the other, are not one program.
+  spec.limits_cpu = mode != "test";
   PONDER_ASSIGN_OR_RETURN(run_,
                           SandboxRun::Start(context_.tools, context_.cell, spec,
                                             context_.limits, cancel_));
@@ -177,6 +184,10 @@ absl::StatusOr<bool> PythonWorker::AwaitAnswer(CallResult* call,
     if (message.kind == 'X' && !answers_itself_) {
       *end = ParseProcessEnd(message.body);
       if (end->has_value()) {
+        // Where there is no account of all processes together.
+        peak_memory_bytes_ = std::max(
+            peak_memory_bytes_,
+            std::min((*end)->peak_memory_bytes, context_.limits.memory_bytes));
         (*end)->out_of_memory = run_->OutOfMemory();
         (*end)->output = run_->TakeOutput();
         return true;
@@ -186,9 +197,16 @@ absl::StatusOr<bool> PythonWorker::AwaitAnswer(CallResult* call,
   if (event == Event::kEnded && answers_itself_) {
     PONDER_RETURN_IF_ERROR(EndRun());
     if (end_.by_itself) {
-      *end = ProcessEnd{end_.wait_status, end_.program_cpu, end_.out_of_memory,
-                        TakeLastOutput()};
+      *end = ProcessEnd{.wait_status = end_.wait_status,
+                        .cpu = end_.program_cpu,
+                        .peak_memory_bytes = end_.peak_memory_bytes,
+                        .out_of_memory = end_.out_of_memory,
+                        .output = TakeLastOutput()};
       return true;
+    }
+    if (end_.out_of_memory) {
+      ClassifyLimit(event, /*out_of_memory=*/true, context_.limits, result);
+      return false;
     }
     return absl::UnavailableError("the sandbox ended without a reason");
   }

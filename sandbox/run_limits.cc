@@ -1,6 +1,7 @@
 #include "sandbox/run_limits.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 
@@ -40,29 +41,45 @@ SandboxLimits RunLimitsToConfig(const RunLimits& limits) {
 }
 
 absl::Status ValidateRunLimits(const RunLimits& limits) {
-  const auto too_small = [](absl::string_view field, absl::string_view least) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("sandbox limits: ", field, " must be at least ", least));
+  const auto out_of_bounds = [](absl::string_view field,
+                                absl::string_view least,
+                                absl::string_view most) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "sandbox limits: ", field, " must be from ", least, " to ", most));
   };
-  if (limits.cpu < absl::Milliseconds(10)) {
-    return too_small("cpu_seconds", "0.01");
+  // Not a number is out of bounds too.
+  for (const auto& [field, time] :
+       {std::pair<const char*, absl::Duration>{"cpu_seconds", limits.cpu},
+        {"wall_seconds", limits.wall},
+        {"suite_wall_seconds", limits.suite_wall}}) {
+    if (!(time >= absl::Milliseconds(10) && time <= absl::Hours(24))) {
+      return out_of_bounds(field, "0.01", "86400");
+    }
   }
-  if (limits.wall < absl::Milliseconds(10)) {
-    return too_small("wall_seconds", "0.01");
+  struct Bound {
+    const char* field;
+    int64_t value;
+    int64_t least;
+    int64_t most;
+  };
+  constexpr int64_t kTiB = int64_t{1} << 40;
+  for (const Bound& bound :
+       {// The interpreter alone takes 10 MiB.
+        Bound{"memory_bytes", limits.memory_bytes, int64_t{32} << 20, kTiB},
+        Bound{"processes", limits.processes, 1, 1 << 16},
+        // Two streams and all verdicts have to fit one message.
+        Bound{"output_bytes", limits.output_bytes, 1, 16 << 20},
+        Bound{"file_bytes", limits.file_bytes, 4096, kTiB},
+        Bound{"disk_bytes", limits.disk_bytes, 1 << 20, kTiB},
+        Bound{"inodes", limits.inodes, 16, 1 << 30},
+        // Ours are among them while a run is set up.
+        Bound{"open_files", limits.open_files, 64, 1 << 20},
+        Bound{"stack_bytes", limits.stack_bytes, 65536, kTiB}}) {
+    if (bound.value < bound.least || bound.value > bound.most) {
+      return out_of_bounds(bound.field, absl::StrCat(bound.least),
+                           absl::StrCat(bound.most));
+    }
   }
-  // The interpreter alone takes 10 MiB.
-  if (limits.memory_bytes < int64_t{32} << 20) {
-    return too_small("memory_bytes", "33554432 (32 MiB)");
-  }
-  if (limits.processes < 1) return too_small("processes", "1");
-  if (limits.output_bytes < 1) return too_small("output_bytes", "1");
-  if (limits.file_bytes < 4096) return too_small("file_bytes", "4096");
-  if (limits.disk_bytes < int64_t{1} << 20) {
-    return too_small("disk_bytes", "1048576 (1 MiB)");
-  }
-  if (limits.inodes < 16) return too_small("inodes", "16");
-  if (limits.open_files < 16) return too_small("open_files", "16");
-  if (limits.stack_bytes < 65536) return too_small("stack_bytes", "65536");
   return absl::OkStatus();
 }
 

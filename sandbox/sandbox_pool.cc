@@ -20,7 +20,7 @@ namespace {
 // First of the host's users that programs run as if this process is root.
 // Debian gives no user a number in this range.
 constexpr int64_t kFirstUid = 61000;
-constexpr int64_t kUidRange = 4000;
+constexpr int64_t kUidRange = 4000 / SandboxSlot::kUids * SandboxSlot::kUids;
 
 bool IsLost(const absl::Status& status) {
   return absl::IsInternal(status) || absl::IsUnavailable(status) ||

@@ -85,10 +85,13 @@ SandboxRun::~SandboxRun() {
   if (!gone_) End().IgnoreError();
 }
 
-void SandboxRun::FillLimits(AgentCommand* command) const {
-  command->cpu_seconds =
-      absl::ToInt64Seconds(absl::Ceil(limits_.cpu, absl::Seconds(1)));
-  command->cpu_micros = absl::ToInt64Microseconds(limits_.cpu);
+void SandboxRun::FillLimits(const RunSpec& spec, AgentCommand* command) const {
+  if (spec.limits_cpu) {
+    command->cpu_seconds =
+        absl::ToInt64Seconds(absl::Ceil(limits_.cpu, absl::Seconds(1)));
+    command->cpu_micros = absl::ToInt64Microseconds(limits_.cpu);
+  }
+  if (spec.is_runner) command->options |= kRunIsRunner;
   command->memory_bytes = limits_.memory_bytes;
   command->file_bytes = limits_.file_bytes;
   command->stack_bytes = limits_.stack_bytes;
@@ -107,7 +110,7 @@ void SandboxRun::FillLimits(AgentCommand* command) const {
         limits_.memory_bytes + (can_watch ? kWatchedDataSlack : kDataSlack);
     if (can_watch) command->options |= kRunWatchesMemory;
   }
-  if (!cell_.cgroup().counts_cpu() && can_watch) {
+  if (!cell_.cgroup().counts_cpu() && can_watch && spec.limits_cpu) {
     command->options |= kRunWatchesCpu;
   }
 }
@@ -115,8 +118,9 @@ void SandboxRun::FillLimits(AgentCommand* command) const {
 absl::Status SandboxRun::Launch(const SandboxTools& tools,
                                 const RunSpec& spec) {
   Cgroup& group = cell_.cgroup();
-  // Three more than the program's: the agent, the init and the runner.
-  if (!group.Prepare(limits_.memory_bytes, limits_.processes + 3)) {
+  // Four more than the program's: the launcher, the agent, the init and the
+  // runner.
+  if (!group.Prepare(limits_.memory_bytes, limits_.processes + 4)) {
     return absl::InternalError("cannot set the limits of the cgroup");
   }
   oom_start_ = group.OomKills();
@@ -144,7 +148,7 @@ absl::Status SandboxRun::Launch(const SandboxTools& tools,
   AgentCommand command = {};
   command.kind = AgentCommand::kRun;
   command.run = number_;
-  FillLimits(&command);
+  FillLimits(spec, &command);
   if (spec.with_proc) command.options |= kRunWithProc;
   std::vector<std::string> arguments = spec.arguments;
   if (spec.is_runner && !cell_.has_zygote()) {
@@ -191,6 +195,7 @@ void SandboxRun::StartClock(absl::Duration wall, absl::Time last_moment) {
   last_cpu_check_ = now;
   deadline_ = std::min(now + wall, last_moment);
   cpu_start_ = cell_.cgroup().CpuMicros().value_or(0);
+  oom_start_ = cell_.cgroup().OomKills();
 }
 
 absl::Duration SandboxRun::CpuSinceClock() const {

@@ -35,6 +35,7 @@ struct RunSpec {
   int64_t collect_bytes = 0;           // Largest such file.
   int standard_input = -1;             // -1: /dev/null.
   bool with_proc = true;               // Whether there is a /proc.
+  bool limits_cpu = true;  // Of its processes, beside the clock of a test.
 };
 
 // A message of the runner.
@@ -91,6 +92,9 @@ class SandboxRun {
   // Queues a request; Next() writes it.
   void Send(char kind, absl::string_view body);
 
+  // Whether all that was queued is written.
+  bool all_sent() const { return pending_.empty(); }
+
   // Starts the clocks of one test. It may take `wall`, but not past
   // `last_moment`.
   void StartClock(absl::Duration wall, absl::Time last_moment);
@@ -102,7 +106,7 @@ class SandboxRun {
   // What was captured since the last call.
   CapturedOutput TakeOutput();
 
-  // Whether something was killed for want of memory since the start.
+  // Whether something was killed for want of memory since StartClock().
   bool OutOfMemory() const;
 
   // CPU time since StartClock(), if the cell counts it.
@@ -120,7 +124,7 @@ class SandboxRun {
              const CancelToken* cancel);
 
   absl::Status Launch(const SandboxTools& tools, const RunSpec& spec);
-  void FillLimits(AgentCommand* command) const;
+  void FillLimits(const RunSpec& spec, AgentCommand* command) const;
   // What the agent says; false if it is gone.
   bool ReadEvents();
   bool TakeMessage(RunnerMessage* message);
@@ -156,7 +160,7 @@ class SandboxRun {
   absl::Time last_cpu_check_;  // When the group's CPU time was last read.
   int64_t cpu_start_ = 0;      // Microseconds of the group at StartClock().
   int64_t cpu_first_ = 0;      // And at the start.
-  int64_t oom_start_ = 0;      // Count of the cell's group at the start.
+  int64_t oom_start_ = 0;      // Kills in the group until StartClock().
 };
 
 // Largest answer of a runner that is read.

@@ -76,7 +76,7 @@ class ExecuteReactor final
       if (!ok) {
         read_all_ = true;
       } else if (!cancel_.cancelled()) {
-        ++unanswered_;
+        ++running_;
         queue_->Push(client_, [this, job = std::move(job_),
                                read = absl::Now()] { Run(job, read); });
         job_ = nullptr;
@@ -108,7 +108,7 @@ class ExecuteReactor final
     SandboxResult result;
     if (!cancel_.cancelled()) result = RunJob(pool_, *job, deadline, &cancel_);
     Change([this, &result]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-      --unanswered_;
+      --running_;
       results_.push_back(std::move(result));
     });
   }
@@ -145,12 +145,14 @@ class ExecuteReactor final
       writing_ = true;
       StartWrite(&written_);
     }
+    // Also what a client does not read waits here.
+    const size_t unanswered = running_ + results_.size() + (writing_ ? 1 : 0);
     if (!reading_ && !read_all_ && !cancelled &&
-        unanswered_ < SandboxServiceImpl::kMaxUnanswered) {
+        unanswered < SandboxServiceImpl::kMaxUnanswered) {
       Read();
     }
-    finished_ = !reading_ && !writing_ && unanswered_ == 0 &&
-                results_.empty() && (read_all_ || cancelled);
+    finished_ = !reading_ && !writing_ && running_ == 0 && results_.empty() &&
+                (read_all_ || cancelled);
     return finished_;
   }
 
@@ -163,7 +165,7 @@ class ExecuteReactor final
   std::shared_ptr<SandboxJob> job_ ABSL_GUARDED_BY(mu_);  // Being read.
   std::deque<SandboxResult> results_ ABSL_GUARDED_BY(mu_);
   SandboxResult written_ ABSL_GUARDED_BY(mu_);
-  int unanswered_ ABSL_GUARDED_BY(mu_) = 0;
+  size_t running_ ABSL_GUARDED_BY(mu_) = 0;  // Or waiting for a slot.
   bool reading_ ABSL_GUARDED_BY(mu_) = false;
   bool read_all_ ABSL_GUARDED_BY(mu_) = false;
   bool writing_ ABSL_GUARDED_BY(mu_) = false;
@@ -199,6 +201,9 @@ absl::StatusOr<std::unique_ptr<SandboxServer>> SandboxServer::Start(
                            &server->port_);
   // Otherwise a second server on one port gets half of the first one's calls.
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  // Each costs a descriptor; further ones of a connection wait.
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS,
+                             SandboxServiceImpl::kMaxStreams);
   builder.SetMaxReceiveMessageSize(SandboxServiceImpl::kMaxMessageBytes);
   builder.SetMaxSendMessageSize(SandboxServiceImpl::kMaxMessageBytes);
   builder.RegisterService(server->service_.get());

@@ -19,7 +19,8 @@ namespace ponder {
 class SandboxServiceImpl final : public SandboxService::CallbackService {
  public:
   static constexpr int kMaxMessageBytes = 64 << 20;
-  static constexpr int kMaxUnanswered = 16;  // Programs of a stream.
+  static constexpr size_t kMaxUnanswered = 16;  // Programs of a stream.
+  static constexpr int kMaxStreams = 512;       // Of a connection.
 
   // `pool` is not owned and outlives the server.
   explicit SandboxServiceImpl(SandboxPool* pool)

@@ -1,9 +1,12 @@
 #include "sandbox/sandbox_slot.h"
 
+#include <sys/random.h>
+
 #include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "base/file.h"
 #include "base/status_macros.h"
 
 namespace ponder {
@@ -11,6 +14,7 @@ namespace {
 
 // A fresh one now and then, so that nothing that test code leaves adds up.
 constexpr int kCheckerJobs = 500;
+constexpr size_t kTokenBytes = 16;
 
 }  // namespace
 
@@ -38,14 +42,20 @@ absl::StatusOr<PythonWorker*> SandboxSlot::Checker(const CellKind& kind,
   }
   if (checker_ == nullptr) {
     PONDER_ASSIGN_OR_RETURN(SandboxCell * cell, Cell(kind, User::kChecker));
-    checker_ = std::make_unique<PythonWorker>(
+    checker_token_.resize(kTokenBytes);
+    if (getrandom(checker_token_.data(), kTokenBytes, 0) !=
+        static_cast<ssize_t>(kTokenBytes)) {
+      return ErrnoStatus("getrandom", "a checker's token");
+    }
+    auto checker = std::make_unique<PythonWorker>(
         WorkerContext{tools_, *cell, checker_limits_, cancel});
     TestResult failure;
-    PONDER_RETURN_IF_ERROR(
-        checker_->Load("test", "", absl::InfiniteFuture(), &failure));
-    if (!checker_->is_running()) {
+    PONDER_RETURN_IF_ERROR(checker->Load("test", checker_token_,
+                                         absl::InfiniteFuture(), &failure));
+    if (!checker->is_running()) {
       return absl::UnavailableError("the sandbox of the tests did not start");
     }
+    checker_ = std::move(checker);
     checker_jobs_ = 0;
   }
   ++checker_jobs_;

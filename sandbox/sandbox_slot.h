@@ -40,6 +40,9 @@ class SandboxSlot {
   absl::StatusOr<PythonWorker*> Checker(const CellKind& kind,
                                         const CancelToken* cancel);
 
+  // What each test of the checker has to begin with.
+  const std::string& checker_token() const { return checker_token_; }
+
   const SandboxTools& tools() const { return tools_; }
 
  private:
@@ -49,6 +52,7 @@ class SandboxSlot {
   std::map<std::string, std::unique_ptr<SandboxCell>> cells_;
   RunLimits checker_limits_;
   std::unique_ptr<PythonWorker> checker_;  // Ends before its cell.
+  std::string checker_token_;              // Random; no program knows it.
   int checker_jobs_ = 0;
 };
 

@@ -211,6 +211,10 @@ absl::Status AddRules(scmp_filter_ctx context) {
   code = seccomp_rule_add(context, deny, SCMP_SYS(socketpair), 1,
                           SCMP_A0(SCMP_CMP_NE, AF_UNIX, 0));
   if (code != 0) return FilterError(code);
+  // Limits of other processes: the runner's are what its forks have.
+  code = seccomp_rule_add(context, deny, SCMP_SYS(prlimit64), 1,
+                          SCMP_A0(SCMP_CMP_NE, 0, 0));
+  if (code != 0) return FilterError(code);
   for (const uint64_t command : kDeniedIoctls) {
     code = seccomp_rule_add(context, deny, SCMP_SYS(ioctl), 1,
                             SCMP_A1(SCMP_CMP_MASKED_EQ, kLow32, command));
