@@ -81,8 +81,10 @@ bool DescendsFrom(int64_t id, int64_t ancestor,
 
 }  // namespace
 
+double CoreSecondsOfEndedChildren() { return UsageSeconds(RUSAGE_CHILDREN); }
+
 double CoreSecondsOfProcessTree() {
-  double seconds = UsageSeconds(RUSAGE_SELF) + UsageSeconds(RUSAGE_CHILDREN);
+  double seconds = UsageSeconds(RUSAGE_SELF) + CoreSecondsOfEndedChildren();
   const std::map<int64_t, ProcessTime> processes = RunningProcesses();
   for (const auto& [id, process] : processes) {
     if (DescendsFrom(id, getpid(), processes)) seconds += process.seconds;

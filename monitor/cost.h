@@ -16,8 +16,12 @@ namespace ponder {
 // those that have ended (and were waited for) included. Thread-safe.
 double CoreSecondsOfProcessTree();
 
-// The same of each of these processes with its descendants; 0 of those that are
-// gone. Thread-safe.
+// Of this process's children that have ended: not only its own, also those of a
+// shell that became this program by exec. Thread-safe.
+double CoreSecondsOfEndedChildren();
+
+// Of each of these processes with its descendants; 0 of those that are gone.
+// Thread-safe.
 std::vector<double> CoreSecondsOfProcesses(const std::vector<int64_t>& pids);
 
 struct Cost {

@@ -72,6 +72,8 @@ TEST(CostTest, CountsChildrenThatRunAndThatHaveEnded) {
   EXPECT_GE(spent(), 0.15);
   EXPECT_LT(spent(), 2);
   for (const int fd : {ready[0], ready[1], finish[0], finish[1]}) close(fd);
+  EXPECT_GE(CoreSecondsOfEndedChildren(), 0.15);
+  EXPECT_LE(CoreSecondsOfEndedChildren(), CoreSecondsOfProcessTree());
 }
 
 TEST(CostTest, Text) {

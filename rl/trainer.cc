@@ -494,6 +494,9 @@ absl::Status RunFromStart(const TrainOptions& options, Run& run) {
   run.run_start = absl::Now() - absl::Seconds(run.state.run_seconds);
   PONDER_RETURN_IF_ERROR(LoadPolicy(run, config.policy()));
   PONDER_RETURN_IF_ERROR(CheckDisk(run));
+  // No child is the run's yet: scripts/quickstart has built before it became
+  // this process.
+  run.charged.all = CoreSecondsOfEndedChildren();
   PONDER_ASSIGN_OR_RETURN(
       run.metrics,
       MetricsLog::Open(run.folder.path(), resumed_step, restarted_stage));
