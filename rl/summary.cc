@@ -171,7 +171,7 @@ Json StageSummary(const std::string& name, const std::string& kind,
 
 absl::Status WriteSummary(const Run& run, double total_seconds,
                           const std::string& checkpoint,
-                          const std::string& export_folder) {
+                          const ExportedPolicy& exported) {
   Json json;
   json["run"] = run.config.name();
   json["stages"] = run.state.summaries;
@@ -190,7 +190,8 @@ absl::Status WriteSummary(const Run& run, double total_seconds,
   }
   json["memory"]["peak_bytes"]["all"] = peak;
   json["checkpoint"] = checkpoint;
-  json["export"] = export_folder;
+  json["export"] = exported.folder;
+  json["export_stage"] = exported.stage;
   return WriteFileAtomically(run.folder.File("summary.json"),
                              json.dump(2) + "\n");
 }

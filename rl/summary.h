@@ -21,10 +21,16 @@ nlohmann::ordered_json StageSummary(const std::string& name,
                                     const std::string& from, const Run& run,
                                     const Evaluation& evaluation);
 
-// Writes RUN/summary.json atomically. `export_folder` may be empty.
+// Where the run's policy is, and the stage that made it; both may be empty.
+struct ExportedPolicy {
+  std::string folder;
+  std::string stage;
+};
+
+// Writes RUN/summary.json atomically.
 absl::Status WriteSummary(const Run& run, double total_seconds,
                           const std::string& checkpoint,
-                          const std::string& export_folder);
+                          const ExportedPolicy& exported);
 
 // What a person reads at the end: accuracy by stage and set, lengths, thinking,
 // counts, seconds and cost by phase, where things are, what to try next.

@@ -189,13 +189,13 @@ class Trainer {
     }
     run_.UpdateClocks();
     const double seconds = run_.state.run_seconds;
-    std::string exported;
+    ExportedPolicy exported;
     if (!newest_checkpoint_.empty()) {
       checkpoint = newest_checkpoint_;
       PONDER_ASSIGN_OR_RETURN(exported, Export());
     }
     PONDER_RETURN_IF_ERROR(WriteSummary(run_, seconds, checkpoint, exported));
-    run_.progress->Print(SummaryText(run_, seconds, exported));
+    run_.progress->Print(SummaryText(run_, seconds, exported.folder));
     return absl::OkStatus();
   }
 
@@ -376,7 +376,7 @@ class Trainer {
 
   // The run's policy, as the last GRPO stage left it, or else the last stage
   // that trained. Policies that stages brought in are not it.
-  absl::StatusOr<std::string> Export() {
+  absl::StatusOr<ExportedPolicy> Export() {
     std::string from;
     std::set<std::string> brought_in;
     for (const Stage& stage : run_.config.stage()) {
@@ -390,7 +390,7 @@ class Trainer {
       if (better) from = name;
       from_grpo_ = from_grpo_ || stage.has_grpo();
     }
-    if (from.empty()) return "";
+    if (from.empty()) return ExportedPolicy();
     PONDER_ASSIGN_OR_RETURN(
         const Checkpoint policy,
         LoadCheckpoint(run_.folder.File(run_.state.stage_checkpoints[from]),
@@ -400,7 +400,7 @@ class Trainer {
     PONDER_RETURN_IF_ERROR(WriteCheckpoint(writer.folder(), policy.files,
                                            policy.weights, at::kFloat));
     PONDER_RETURN_IF_ERROR(writer.Commit());
-    return folder;
+    return ExportedPolicy{folder, from};
   }
 
   Run& run_;
