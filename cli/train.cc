@@ -1,7 +1,9 @@
 // ponder train, and the same for one stage alone: ponder sft, grpo, eval,
 // sample.
 
+#include <cstdint>
 #include <cstdio>
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <utility>
@@ -11,6 +13,7 @@
 #include "base/status_macros.h"
 #include "cli/command.h"
 #include "cli/compare_evaluations.h"
+#include "policy/checkpoint.h"
 #include "proto/text_config.h"
 #include "rl/trainer.h"
 
@@ -50,6 +53,37 @@ void KeepStages(const std::string& kind, RunConfig* config) {
   *config = std::move(kept);
 }
 
+// Without a configuration a prompt and its response get what the policy has
+// room for, if that is less than the defaults.
+absl::Status FitPrompt(const std::string& folder, PromptConfig* prompt) {
+  if (prompt->has_max_prompt_tokens() || prompt->has_max_response_tokens()) {
+    return absl::OkStatus();
+  }
+  PONDER_ASSIGN_OR_RETURN(const PolicyFiles files, ReadPolicyFiles(folder));
+  PONDER_ASSIGN_OR_RETURN(const ModelConfig model,
+                          ConfigOfFiles(files, folder));
+  const int64_t positions = model.max_position_embeddings;
+  if (positions >=
+      int64_t{prompt->max_prompt_tokens()} + prompt->max_response_tokens()) {
+    return absl::OkStatus();
+  }
+  prompt->set_max_prompt_tokens(static_cast<int32_t>(positions / 2));
+  prompt->set_max_response_tokens(
+      static_cast<int32_t>(positions - positions / 2));
+  return absl::OkStatus();
+}
+
+// An earlier result is kept: "eval", "eval-2", ...
+std::string FreeRunName(const RunConfig& config) {
+  std::string name = config.name();
+  for (int i = 2;
+       std::filesystem::exists(absl::StrCat(config.runs_dir(), "/", name));
+       ++i) {
+    name = absl::StrCat(config.name(), "-", i);
+  }
+  return name;
+}
+
 // The configuration and the settings, with what the flags of `eval` stand for.
 absl::StatusOr<RunConfig> ConfigOf(const TrainFlags& flags) {
   std::vector<std::string> settings = flags.settings;
@@ -63,6 +97,10 @@ absl::StatusOr<RunConfig> ConfigOf(const TrainFlags& flags) {
   if (!flags.data.empty()) config.clear_eval_data();
   for (const std::string& path : flags.data) {
     config.add_eval_data()->set_path(path);
+  }
+  if (flags.config.empty()) {
+    PONDER_RETURN_IF_ERROR(FitPrompt(flags.policy, config.mutable_prompt()));
+    config.set_name(FreeRunName(config));
   }
   if (!flags.kind.empty()) {
     KeepStages(flags.kind, &config);
@@ -79,8 +117,11 @@ absl::Status RunTraining(const TrainFlags& flags) {
   options.resume = flags.resume;
   if (flags.resume.empty() == (flags.config.empty() && flags.policy.empty())) {
     return absl::InvalidArgumentError(
-        "give either --config FILE for a new run or --resume RUN for one that "
-        "exists");
+        flags.kind == "eval"
+            ? "give --policy FOLDER with --data FILE, --config FILE, --resume "
+              "RUN for an evaluation that was interrupted, or --compare A B"
+            : "give either --config FILE for a new run or --resume RUN for one "
+              "that exists");
   }
   RunConfig config;
   if (!flags.resume.empty()) {

@@ -3,7 +3,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <optional>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -275,9 +277,13 @@ std::string SummaryText(const Run& run, double total_seconds,
       static_cast<double>(PlanMemory(run.config, model).bytes()) / (1 << 30));
   absl::StrAppend(&text, "\n  curves      scripts/tensorboard ",
                   run.folder.path(), "\n  metrics     ",
-                  run.folder.File("metrics.jsonl"),
-                  "\n  samples     ponder view ", run.folder.path(),
-                  "\n  summary     ", run.folder.File("summary.json"),
+                  run.folder.File("metrics.jsonl"), "\n");
+  std::error_code error;
+  if (!std::filesystem::is_empty(run.folder.File("samples"), error) && !error) {
+    absl::StrAppend(&text, "  samples     ponder view ", run.folder.path(),
+                    "\n");
+  }
+  absl::StrAppend(&text, "  summary     ", run.folder.File("summary.json"),
                   "\n  logs        ", run.folder.File("logs"), "\n");
   if (!export_folder.empty()) {
     absl::StrAppend(&text, "  policy      ", export_folder,

@@ -147,7 +147,9 @@ absl::StatusOr<ModelConfig> CheckPolicy(const RunConfig& config,
     return absl::InvalidArgumentError(absl::StrCat(
         "prompt.max_prompt_tokens and prompt.max_response_tokens are ", tokens,
         " together, the policy's max_position_embeddings is ",
-        model.max_position_embeddings));
+        model.max_position_embeddings,
+        "; lower them with --set prompt.max_prompt_tokens=N and --set "
+        "prompt.max_response_tokens=N"));
   }
   return model;
 }
@@ -492,11 +494,11 @@ absl::Status RunFromStart(const TrainOptions& options, Run& run) {
         run.folder.File("config.textproto"), RunConfigToText(config)));
   }
   run.run_start = absl::Now() - absl::Seconds(run.state.run_seconds);
-  PONDER_RETURN_IF_ERROR(LoadPolicy(run, config.policy()));
-  PONDER_RETURN_IF_ERROR(CheckDisk(run));
   // No child is the run's yet: scripts/quickstart has built before it became
   // this process.
   run.charged.all = CoreSecondsOfEndedChildren();
+  PONDER_RETURN_IF_ERROR(LoadPolicy(run, config.policy()));
+  PONDER_RETURN_IF_ERROR(CheckDisk(run));
   PONDER_ASSIGN_OR_RETURN(
       run.metrics,
       MetricsLog::Open(run.folder.path(), resumed_step, restarted_stage));

@@ -20,6 +20,7 @@ using ::testing::AllOf;
 using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 using ::testing::StartsWith;
 
 // A command that fails says so in one line on standard error.
@@ -177,6 +178,42 @@ TEST_F(CommandsTest, DoctorLooksAtTheMachine) {
                            "sandbox", "learner", "Missing"}) {
     EXPECT_THAT(result.out, HasSubstr(part));
   }
+}
+
+TEST_F(CommandsTest, EvalWithoutAConfiguration) {
+  const std::string run = FinishedRun();
+  const std::vector<std::string> arguments = {
+      "eval",
+      "--policy",
+      run + "/export",
+      "--data",
+      folder_.File("tiny.jsonl"),
+      "--set",
+      absl::StrCat("runs_dir=", folder_.File("runs"))};
+  // The policy has fewer positions than the defaults want, and the second time
+  // the first result stays.
+  for (const char* name : {"eval", "eval-2"}) {
+    const PonderResult result = RunPonder(arguments);
+    ASSERT_EQ(result.exit_code, 0) << result.err;
+    EXPECT_TRUE(fs::exists(
+        folder_.File(absl::StrCat("runs/", name, "/eval/eval.jsonl"))));
+    EXPECT_THAT(result.err, Not(HasSubstr("ponder view")));
+  }
+  const std::string first = folder_.File("runs/eval");
+  const PonderResult compared =
+      RunPonder({"eval", "--compare", first, folder_.File("runs/eval-2")});
+  EXPECT_EQ(compared.exit_code, 0) << compared.err;
+  EXPECT_THAT(compared.out,
+              StartsWith(absl::StrCat("A  ", first, "/eval/eval.jsonl\nB  ")));
+  ExpectRefused({"eval", "--compare", folder_.File("none"), first},
+                "wanted a run, or a file RUN/eval/NAME.jsonl");
+}
+
+TEST_F(CommandsTest, AWordThatIsNoCommandIsNamed) {
+  const PonderResult result = RunPonder({"trian", "--config", "x"});
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_EQ(result.err,
+            "ponder: no command is named \"trian\"; did you mean \"train\"?\n");
 }
 
 TEST_F(CommandsTest, VerifyDataCountsAndNamesWhatFails) {
