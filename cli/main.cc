@@ -1,11 +1,15 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
+#include <vector>
 
 #include "CLI/CLI.hpp"
+#include "absl/status/status.h"
+#include "base/nearest_name.h"
 #include "base/stop_signal.h"
 #include "cli/command.h"
 
@@ -30,6 +34,23 @@ void RaiseOpenFileLimit() {
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
   limit.rlim_cur = limit.rlim_max;
   setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+// The first word, if it should be a command and is none; else empty.
+std::string UnknownCommand(const CLI::App& app) {
+  const std::vector<std::string> words = app.remaining();
+  if (!app.get_subcommands().empty() || words.empty() || words[0][0] == '-') {
+    return "";
+  }
+  return words[0];
+}
+
+std::string CommandHint(const CLI::App& app, const std::string& word) {
+  std::vector<std::string> names;
+  for (const CLI::App* command : app.get_subcommands(nullptr)) {
+    if (!command->get_group().empty()) names.push_back(command->get_name());
+  }
+  return ponder::NameHint(word, names);
 }
 
 }  // namespace
@@ -73,11 +94,20 @@ int main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
+    if (const std::string word = UnknownCommand(app); !word.empty()) {
+      std::fprintf(stderr, "ponder: no command is named \"%s\"%s\n",
+                   word.c_str(), CommandHint(app, word).c_str());
+      return 2;
+    }
     const int code = app.exit(error);
     return code == 0 ? 0 : 2;
   }
 
-  const absl::Status status = chosen();
+  absl::Status status = chosen();
+  // Results that a full disk has swallowed are no success.
+  if (status.ok() && (std::fflush(stdout) != 0 || std::ferror(stdout) != 0)) {
+    status = absl::ErrnoToStatus(errno, "standard output: cannot write");
+  }
   if (status.ok()) return 0;
   std::fprintf(stderr, "ponder: %s\n", std::string(status.message()).c_str());
   return 1;
