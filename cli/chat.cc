@@ -19,6 +19,7 @@
 #include "base/status_macros.h"
 #include "base/stop_signal.h"
 #include "cli/command.h"
+#include "cli/number_checks.h"
 #include "cli/policy_folder.h"
 #include "cli/text_stream.h"
 #include "nlohmann/json.hpp"
@@ -271,7 +272,7 @@ void AddChatCommand(CLI::App& app, Command* chosen) {
       ->check(CLI::Range(0.0, 100.0));
   command->add_option("--max-tokens", flags->max_tokens, "Of a response")
       ->capture_default_str()
-      ->check(CLI::PositiveNumber);
+      ->check(PositiveNumber());
   command->add_option("--seed", flags->seed, "The same seed, the same answers")
       ->capture_default_str();
   command->callback(

@@ -14,6 +14,7 @@
 #include "absl/strings/str_format.h"
 #include "base/status_macros.h"
 #include "cli/command.h"
+#include "cli/number_checks.h"
 #include "proto/config.pb.h"
 #include "rl/data/tasks/generate.h"
 
@@ -101,9 +102,9 @@ void AddDataCommand(CLI::App& app, Command* chosen) {
       ->capture_default_str();
   make->add_option("--min-size", options->min_size,
                    "Smallest size; below, what size means for a task")
-      ->check(CLI::PositiveNumber);
+      ->check(PositiveNumber());
   make->add_option("--max-size", options->max_size, "Largest size")
-      ->check(CLI::PositiveNumber);
+      ->check(PositiveNumber());
   CLI::Option* held_out =
       make->add_option("--held-out", options->held_out,
                        "File for a part that shares no problem with the first");

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "CLI/CLI.hpp"
+#include "cli/number_checks.h"
 #include "proto/config.pb.h"
 
 namespace ponder {
@@ -19,7 +20,7 @@ inline void AddLimitFlags(CLI::App& command, SandboxLimits* limits) {
         .add_option_function<double>(
             name, [limits, set](double v) { (limits->*set)(v); }, help)
         ->default_str(CLI::detail::to_string(value))
-        ->check(CLI::PositiveNumber);
+        ->check(PositiveNumber());
   };
   const auto add_bytes = [&](const char* name, int64_t value, const char* help,
                              void (SandboxLimits::*set)(int64_t)) {
@@ -44,7 +45,7 @@ inline void AddLimitFlags(CLI::App& command, SandboxLimits* limits) {
           "--processes", [limits](int32_t v) { limits->set_processes(v); },
           "Processes and threads of a program")
       ->default_str(CLI::detail::to_string(limits->processes()))
-      ->check(CLI::PositiveNumber);
+      ->check(PositiveNumber());
   add_bytes("--output,--output-bytes", limits->output_bytes(),
             "Standard output, and standard error, of one test",
             &SandboxLimits::set_output_bytes);
@@ -59,7 +60,7 @@ inline void AddLimitFlags(CLI::App& command, SandboxLimits* limits) {
           "--open-files", [limits](int32_t v) { limits->set_open_files(v); },
           "Open files of a process")
       ->default_str(CLI::detail::to_string(limits->open_files()))
-      ->check(CLI::PositiveNumber);
+      ->check(PositiveNumber());
   add_bytes("--stack", limits->stack_bytes(), "Stack of a first thread",
             &SandboxLimits::set_stack_bytes);
   add_seconds("--suite-wall", limits->suite_wall_seconds(),

@@ -19,6 +19,7 @@
 #include "base/stop_signal.h"
 #include "cli/command.h"
 #include "cli/limit_flags.h"
+#include "cli/number_checks.h"
 #include "proto/text_config.h"
 #include "reward/plugin/load_plugins.h"
 
@@ -91,7 +92,7 @@ void AddRewardServerCommand(CLI::App& app, Command* chosen) {
   command
       ->add_option("--slots", flags->slots,
                    "Programs that run at a time; 0: one a core")
-      ->check(CLI::NonNegativeNumber);
+      ->check(NonNegativeNumber());
   command->add_option("--sandbox", flags->sandbox,
                       "HOST:PORT of a sandbox server that runs the programs");
   command->add_flag("--unsafe-no-sandbox", flags->unsafe,

@@ -10,6 +10,7 @@
 #include "base/status_macros.h"
 #include "base/stop_signal.h"
 #include "cli/command.h"
+#include "cli/number_checks.h"
 #include "sandbox/sandbox_service.h"
 
 namespace ponder {
@@ -52,7 +53,7 @@ void AddSandboxServerCommand(CLI::App& app, Command* chosen) {
   command
       ->add_option("--slots", flags->slots,
                    "Programs that run at a time; 0: one a core")
-      ->check(CLI::NonNegativeNumber);
+      ->check(NonNegativeNumber());
   command->add_flag("--unsafe-no-sandbox", flags->unsafe,
                     "Runs programs also where they cannot be isolated");
   command->callback([flags, chosen] {

@@ -14,6 +14,7 @@
 #include "base/file.h"
 #include "base/status_macros.h"
 #include "cli/command.h"
+#include "cli/number_checks.h"
 #include "nlohmann/json.hpp"
 #include "policy/checkpoint.h"
 #include "policy/device.h"
@@ -204,7 +205,7 @@ void AddScoreCommand(CLI::App& app, Command* chosen) {
   score
       ->add_option("--temperature", flags->temperature,
                    "Logits are divided by it")
-      ->check(CLI::PositiveNumber);
+      ->check(PositiveNumber());
   score
       ->add_option("--dtype", flags->dtype,
                    "In which numbers the policy computes: fp32 or bf16")

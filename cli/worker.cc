@@ -8,6 +8,7 @@
 
 #include "ATen/Parallel.h"
 #include "cli/command.h"
+#include "cli/number_checks.h"
 
 namespace ponder {
 
@@ -32,11 +33,11 @@ void AddWorkerCommand(CLI::App& app, Command* chosen) {
   command
       ->add_option("--slots", flags->worker.engine.slots,
                    "Sequences that are decoded together")
-      ->check(CLI::PositiveNumber);
+      ->check(PositiveNumber());
   command
       ->add_option("--kv-cache-tokens", flags->worker.engine.kv_cache_tokens,
                    "Limit of the key-value cache; 0: as the slots need")
-      ->check(CLI::NonNegativeNumber);
+      ->check(NonNegativeNumber());
   command->callback([flags, chosen] {
     *chosen = [flags] {
       if (flags->threads > 0) at::set_num_threads(flags->threads);

@@ -1,0 +1,36 @@
+// Checks of flags that hold numbers. CLI11's own name the largest double, all
+// of its 309 digits, as the bound that a 0 does not keep.
+
+#ifndef PONDER_CLI_NUMBER_CHECKS_H_
+#define PONDER_CLI_NUMBER_CHECKS_H_
+
+#include <string>
+
+#include "CLI/CLI.hpp"
+#include "absl/strings/str_cat.h"
+
+namespace ponder {
+
+inline CLI::Validator PositiveNumber() {
+  return CLI::Validator(
+      [](std::string& text) {
+        double value = 0;
+        const bool ok = CLI::detail::lexical_cast(text, value) && value > 0;
+        return ok ? "" : absl::StrCat("wanted a number above 0, got ", text);
+      },
+      "POSITIVE");
+}
+
+inline CLI::Validator NonNegativeNumber() {
+  return CLI::Validator(
+      [](std::string& text) {
+        double value = 0;
+        const bool ok = CLI::detail::lexical_cast(text, value) && value >= 0;
+        return ok ? "" : absl::StrCat("wanted a number from 0 on, got ", text);
+      },
+      "NONNEGATIVE");
+}
+
+}  // namespace ponder
+
+#endif  // PONDER_CLI_NUMBER_CHECKS_H_
