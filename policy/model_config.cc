@@ -10,6 +10,7 @@
 #include "absl/strings/str_join.h"
 #include "base/status_macros.h"
 #include "nlohmann/json.hpp"
+#include "policy/config_keys.h"
 #include "policy/files/json.h"
 
 namespace ponder {
@@ -122,6 +123,7 @@ absl::Status ReadRope(const Json& config, const std::string& where,
   Fields top(config, where);
   top.ReadAtLeast("rope_theta", kMinTheta, &rope->theta);
   PONDER_RETURN_IF_ERROR(top.status());
+  bool has_factor = false;
   for (const char* name : {"rope_scaling", "rope_parameters"}) {
     if (!top.Has(name)) continue;
     if (!config[name].is_object()) {
@@ -133,6 +135,7 @@ absl::Status ReadRope(const Json& config, const std::string& where,
     fields.Read("rope_type", &rope->type);
     fields.ReadAtLeast("rope_theta", kMinTheta, &rope->theta);
     fields.ReadAtLeast("factor", 1, &rope->factor);
+    has_factor = has_factor || fields.Has("factor");
     fields.ReadAtLeast("original_max_position_embeddings", 1,
                        &rope->original_max_position_embeddings);
     fields.ReadAtLeast("low_freq_factor", 0, &rope->low_freq_factor);
@@ -153,7 +156,10 @@ absl::Status ReadRope(const Json& config, const std::string& where,
         "beta_slow at most beta_fast, in the scaling of the rope"));
   }
   for (const char* known : {"default", "linear", "dynamic", "llama3", "yarn"}) {
-    if (rope->type == known) return absl::OkStatus();
+    if (rope->type != known) continue;
+    if (has_factor || rope->type == "default") return absl::OkStatus();
+    return absl::InvalidArgumentError(absl::StrCat(
+        where, ": the rope of type \"", rope->type, "\" has no factor"));
   }
   return absl::UnimplementedError(absl::StrCat(
       where, ": rope type \"", rope->type,
@@ -409,6 +415,7 @@ absl::StatusOr<ModelConfig> ParseModelConfig(absl::string_view config_json,
         where, ": model_type \"", c.model_type, "\" is not known; known are ",
         absl::StrJoin(kModelTypes, ", ")));
   }
+  PONDER_RETURN_IF_ERROR(CheckConfigKeys(json, where));
   const bool deepseek = c.model_type.starts_with("deepseek_");
   fields.ReadSize("vocab_size", kMaxVocabulary, &c.vocab_size);
   fields.ReadSize("hidden_size", kMaxWidth, &c.hidden_size);

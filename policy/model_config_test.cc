@@ -48,7 +48,7 @@ TEST(ModelConfigTest, RefusesSizesThatCannotBe) {
                 HasSubstr("config.json: hidden_size must be"))
         << size;
   }
-  EXPECT_THAT(ErrorWith("\"num_hidden_layers\": 2", "\"x\": 2"),
+  EXPECT_THAT(ErrorWith("\"num_hidden_layers\": 2", "\"_x\": 2"),
               HasSubstr("num_hidden_layers must be an integer from 1 to "
                         "8192, got nothing"));
   EXPECT_THAT(
@@ -67,6 +67,8 @@ TEST(ModelConfigTest, RefusesRotationsThatCannotBe) {
               HasSubstr("beta_slow at most beta_fast"));
   EXPECT_THAT(ErrorWith("\"factor\": 4.0", "\"beta_slow\": 0"),
               HasSubstr("beta_slow must be a number from 0.001 on"));
+  EXPECT_THAT(ErrorWith(", \"factor\": 4.0", ""),
+              HasSubstr("the rope of type \"yarn\" has no factor"));
   EXPECT_THAT(ErrorWith("yarn", "longrope"),
               HasSubstr("rope type \"longrope\" is not known"));
 }
@@ -159,11 +161,32 @@ TEST(ModelConfigTest, RefusesRoutersThatAreNotKnown) {
   EXPECT_THAT(
       error("\"num_experts_per_tok\": 8", "\"num_experts_per_tok\": 129"),
       HasSubstr("4 groups of 32 experts to choose from"));
-  EXPECT_THAT(error("\"kv_lora_rank\": 512", "\"x\": 512"),
+  EXPECT_THAT(error("\"kv_lora_rank\": 512", "\"_x\": 512"),
               HasSubstr("kv_lora_rank must be an integer"));
   EXPECT_THAT(error("\"n_routed_experts\": 256",
                     "\"n_routed_experts\": 9223372036854775807"),
               HasSubstr("n_routed_experts must be an integer"));
+}
+
+TEST(ModelConfigTest, RefusesKeysThatAreNotKnown) {
+  const auto error = [](absl::string_view key) {
+    return ErrorWith("\"vocab_size\"", absl::StrCat(key, ", \"vocab_size\""));
+  };
+  EXPECT_THAT(error("\"logit_scale\": 2"),
+              HasSubstr("config.json: the key \"logit_scale\" is not known"));
+  for (const char* key : {"\"_name_or_path\": \"x\"", "\"unsloth_fixed\": true",
+                          "\"logit_scale\": null", "\"use_mrope\": false"}) {
+    EXPECT_EQ(error(key), "") << key;
+  }
+  EXPECT_THAT(error("\"use_mrope\": true"),
+              HasSubstr("use_mrope must be false"));
+  EXPECT_THAT(error("\"rope_interleave\": false"),
+              HasSubstr("rope_interleave must be true"));
+  EXPECT_THAT(
+      ErrorWith("\"factor\": 4.0", "\"factor\": 4.0, \"mrope_section\": [1]"),
+      HasSubstr("rope_scaling: the key \"mrope_section\""));
+  EXPECT_THAT(error("\"quantization_config\": {\"quant_method\": \"gptq\"}"),
+              HasSubstr("quant_method \"gptq\" is not known"));
 }
 
 // A value that is nested without end overflowed the stack where an error
