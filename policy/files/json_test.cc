@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -40,6 +41,17 @@ TEST(ParseJsonTest, RefusesDeepNesting) {
   EXPECT_EQ(Error(nested(100)), "");
   EXPECT_THAT(Error(nested(102)), HasSubstr("x.json: is nested deeper"));
   EXPECT_THAT(Error(nested(100000)), HasSubstr("x.json: is nested deeper"));
+}
+
+// Took minutes, as each member that ended was looked for among all before it.
+TEST(ParseJsonTest, ReadsAsManyObjectsAsALargeModelHasTensors) {
+  std::string text = "{";
+  for (int i = 0; i < 200000; ++i) {
+    absl::StrAppend(&text, i == 0 ? "" : ",", "\"", i, "\":{\"shape\":[1]}");
+  }
+  const auto value = ParseCheckpointJson(absl::StrCat(text, "}"), "x");
+  ASSERT_TRUE(value.ok()) << value.status();
+  EXPECT_EQ(value->size(), 200000u);
 }
 
 }  // namespace
