@@ -7,7 +7,7 @@ Trains a tiny policy for a few steps with PONDER, then lets TensorBoard's own
 reader read the event file (every scalar must be that of metrics.jsonl; texts,
 histograms, hyper-parameters), its server show it, in headless Chromium where
 that is installed, and transformers read the exported folder (logits within 1e-4
-of `ponder score`).
+of `ponder score`), and the same for an export of every golden policy.
 Exits with 77, "skipped", where PYTHON does not exist.
 """
 
@@ -139,6 +139,21 @@ def check_export(ponder, python, run):
                     "--reference", logits], check=True)
 
 
+def check_families(ponder, python, folder):
+    """Every family's golden policy, exported and loaded by transformers."""
+    ids = folder / "ids.jsonl"
+    ids.write_text(json.dumps({"ids": [7 * i % 256 for i in range(1, 49)]}))
+    for policy in sorted((HERE / "golden/models").iterdir()):
+        export = folder / policy.name
+        logits = folder / f"{policy.name}.safetensors"
+        subprocess.run([ponder, "export", policy, "--out", export],
+                       check=True, capture_output=True)
+        subprocess.run([ponder, "score", export, "--in", ids,
+                        "--logits", logits], check=True, capture_output=True)
+        subprocess.run([python, HERE / "check_hf_export.py", export,
+                        "--reference", logits], check=True)
+
+
 def main():
     ponder, python = sys.argv[1:]
     if not pathlib.Path(python).exists():
@@ -153,6 +168,7 @@ def main():
         check_events(python, run)
         check_server(python, folder)
         check_export(ponder, python, run)
+        check_families(ponder, python, pathlib.Path(folder))
 
 
 if __name__ == "__main__":
