@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "base/file.h"
+#include "base/program_name.h"
 #include "base/status_macros.h"
 #include "base/stop_signal.h"
 #include "cli/command.h"
@@ -115,12 +116,12 @@ absl::Status RunExport(const ExportFlags& flags) {
       "AutoTokenizer as T; m, t = M.from_pretrained('%s'), "
       "T.from_pretrained('%s')\"\n"
       "talk to it with\n"
-      "  ponder chat %s\n",
+      "  %s chat %s\n",
       flags.out.c_str(), policy.config.model_type.c_str(),
       absl::StrCat(policy.config.NumParameters()).c_str(),
       absl::AsciiStrToLower(SafetensorsDtype(type)).c_str(),
       static_cast<double>(bytes) / (1 << 20), folder.c_str(), flags.out.c_str(),
-      flags.out.c_str(), flags.out.c_str());
+      flags.out.c_str(), ProgramName().c_str(), flags.out.c_str());
   return absl::OkStatus();
 }
 

@@ -10,6 +10,7 @@
 #include "CLI/CLI.hpp"
 #include "absl/status/status.h"
 #include "base/nearest_name.h"
+#include "base/program_name.h"
 #include "base/stop_signal.h"
 #include "cli/command.h"
 
@@ -57,6 +58,7 @@ std::string CommandHint(const CLI::App& app, const std::string& word) {
 
 int main(int argc, char** argv) {
   WaitWithoutSpinning(argv);
+  ponder::SetProgramName(argv[0]);
   RaiseOpenFileLimit();
   ponder::CatchStopSignals();
   // What fails is told in one sentence, by a status; gRPC's own lines beside it

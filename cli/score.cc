@@ -94,6 +94,17 @@ absl::StatusOr<std::vector<int64_t>> IdsOf(const Json& line,
   return ids;
 }
 
+absl::Status CheckIds(const std::vector<int64_t>& ids, int64_t vocab_size,
+                      const std::string& where) {
+  for (const int64_t id : ids) {
+    if (id < 0 || id >= vocab_size) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          where, ": id ", id, " is outside the vocabulary of ", vocab_size));
+    }
+  }
+  return absl::OkStatus();
+}
+
 absl::Status WriteLogits(const std::string& path, const at::Tensor& ids,
                          const at::Tensor& logits) {
   const auto info = [](const char* name, const char* dtype,
@@ -132,13 +143,7 @@ absl::Status Score(const ScoreFlags& flags) {
     const std::string where = absl::StrCat(flags.in, ":", number);
     PONDER_ASSIGN_OR_RETURN(const std::vector<int64_t> ids,
                             IdsOf(line, tokenizer.get(), where));
-    for (const int64_t id : ids) {
-      if (id < 0 || id >= checkpoint.config.vocab_size) {
-        return absl::InvalidArgumentError(
-            absl::StrCat(where, ": id ", id, " is outside the vocabulary of ",
-                         checkpoint.config.vocab_size));
-      }
-    }
+    PONDER_RETURN_IF_ERROR(CheckIds(ids, checkpoint.config.vocab_size, where));
     const int64_t n = static_cast<int64_t>(ids.size());
     if (n < 2 || n > decoder->max_tokens()) {
       return absl::InvalidArgumentError(absl::StrCat(
@@ -177,10 +182,13 @@ absl::Status Tokenize(const ScoreFlags& flags) {
     return absl::NotFoundError(
         absl::StrCat(flags.checkpoint, ": has no tokenizer.json"));
   }
+  PONDER_ASSIGN_OR_RETURN(const ModelConfig config,
+                          ConfigOfFiles(files, flags.checkpoint));
   return ForLines(flags.in, [&](int number, const Json& line) -> absl::Status {
-    PONDER_ASSIGN_OR_RETURN(
-        const std::vector<int64_t> ids,
-        IdsOf(line, tokenizer.get(), absl::StrCat(flags.in, ":", number)));
+    const std::string where = absl::StrCat(flags.in, ":", number);
+    PONDER_ASSIGN_OR_RETURN(const std::vector<int64_t> ids,
+                            IdsOf(line, tokenizer.get(), where));
+    PONDER_RETURN_IF_ERROR(CheckIds(ids, config.vocab_size, where));
     const std::vector<int32_t> narrow(ids.begin(), ids.end());
     Json out;
     out["ids"] = ids;

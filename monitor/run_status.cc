@@ -12,6 +12,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "base/file.h"
+#include "base/program_name.h"
 #include "base/status_macros.h"
 #include "monitor/progress.h"
 
@@ -198,7 +199,8 @@ absl::StatusOr<RunStatus> RunStatus::FromJson(const Json& json) {
         static_cast<int64_t>(json.at("updated").get<double>() * 1e3));
   } catch (const nlohmann::json::exception& e) {
     return absl::DataLossError(
-        absl::StrCat("status.json is not what a run writes: ", e.what()));
+        absl::StrCat("status.json is not what a run writes (", e.what(),
+                     "); is it of an older version, or changed by hand?"));
   }
   return status;
 }
@@ -302,7 +304,8 @@ std::string RunReportText(const std::string& run_folder,
   row("error", status.error);
   if (report.is_lost || status.state == RunStatus::State::kStopped ||
       status.state == RunStatus::State::kFailed) {
-    row("go on with", absl::StrCat("ponder train --resume ", run_folder));
+    row("go on with",
+        absl::StrCat(ProgramName(), " train --resume ", run_folder));
   }
   text += "\n";
   return text;

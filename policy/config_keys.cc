@@ -48,9 +48,10 @@ constexpr absl::string_view kKeys[] = {
     "repetition_penalty", "sep_token_id", "suppress_tokens", "temperature",
     "tokenizer_class", "top_k", "top_p", "typical_p",
     // How a library handles the file.
-    "add_cross_attention", "auto_map", "chunk_size_feed_forward",
-    "cross_attention_hidden_size", "finetuning_task", "id2label", "is_decoder",
-    "is_encoder_decoder", "is_llama_config", "label2id", "output_attentions",
+    "add_cross_attention", "attn_implementation", "auto_map",
+    "chunk_size_feed_forward", "cross_attention_hidden_size", "finetuning_task",
+    "id2label", "is_decoder", "is_encoder_decoder", "is_llama_config",
+    "label2id", "max_sequence_length", "model_max_length", "output_attentions",
     "output_hidden_states", "output_scores", "problem_type", "pruned_heads",
     "return_dict", "return_dict_in_generate", "task_specific_params",
     "tf_legacy_loss", "tie_encoder_decoder", "torchscript",

@@ -13,6 +13,7 @@
 #include "absl/strings/str_format.h"
 #include "base/file.h"
 #include "base/process_memory.h"
+#include "base/program_name.h"
 #include "rl/accuracy.h"
 #include "rl/architecture.h"
 #include "rl/memory_plan.h"
@@ -280,15 +281,15 @@ std::string SummaryText(const Run& run, double total_seconds,
                   run.folder.File("metrics.jsonl"), "\n");
   std::error_code error;
   if (!std::filesystem::is_empty(run.folder.File("samples"), error) && !error) {
-    absl::StrAppend(&text, "  samples     ponder view ", run.folder.path(),
-                    "\n");
+    absl::StrAppend(&text, "  samples     ", ProgramName(), " view ",
+                    run.folder.path(), "\n");
   }
   absl::StrAppend(&text, "  summary     ", run.folder.File("summary.json"),
                   "\n  logs        ", run.folder.File("logs"), "\n");
   if (!export_folder.empty()) {
     absl::StrAppend(&text, "  policy      ", export_folder,
-                    " (Hugging Face)\n\nTry it: ponder chat ", export_folder,
-                    "\n");
+                    " (Hugging Face)\n\nTry it: ", ProgramName(), " chat ",
+                    export_folder, "\n");
   }
   return text;
 }

@@ -11,6 +11,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
 #include "base/file.h"
+#include "base/program_name.h"
 #include "base/status_macros.h"
 #include "base/stop_signal.h"
 #include "monitor/hparams.h"
@@ -550,8 +551,9 @@ absl::Status Train(const RunConfig& config, const TrainOptions& options) {
   const absl::Status status = RunFromStart(options, run);
   RecordEnd(status, run);
   if (absl::IsCancelled(status)) {
-    return absl::CancelledError(absl::StrCat(
-        "stopped; go on with `ponder train --resume ", run.folder.path(), "`"));
+    return absl::CancelledError(absl::StrCat("stopped; go on with `",
+                                             ProgramName(), " train --resume ",
+                                             run.folder.path(), "`"));
   }
   return status;
 }

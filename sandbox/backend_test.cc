@@ -115,6 +115,53 @@ TEST_P(BackendTest, Limits) {
             RunVerdict::kOutputLimit);
 }
 
+// The last call is answered by the process that has loaded the program.
+TEST_P(BackendTest, MemoryOfTheLastCallIsAVerdict) {
+  TestSuite suite;
+  suite.set_kind("call");
+  suite.set_fn("f");
+  suite.add_hidden()->mutable_expected()->set_int_value(1);
+  const auto report =
+      pool_->Judge({"def f():\n"
+                    "  kept = []\n"
+                    "  while True: kept.append(b'x' * (10 << 20))\n"},
+                   suite, RunLimits(), {}, nullptr);
+  ASSERT_TRUE(report.ok()) << report.status();
+  EXPECT_THAT(report->verdict,
+              AnyOf(RunVerdict::kMemoryLimit, RunVerdict::kRuntimeError))
+      << report->message;
+}
+
+// Also that of a checker, which runs the tests of many programs.
+TEST_P(BackendTest, CpuTimeIsOfATest) {
+  RunLimits limits;
+  limits.cpu = absl::Seconds(1);
+  limits.wall = absl::Seconds(10);
+  TestSuite suite;
+  suite.set_fn("f");
+  for (const char* kind : {"call", "assert"}) {
+    suite.set_kind(kind);
+    suite.clear_hidden();
+    for (int i = 0; i < 14; ++i) {
+      TestCase* test = suite.add_hidden();
+      test->mutable_expected()->set_int_value(1);
+      test->set_code(
+          "import time\n"
+          "while time.process_time() < 0.1: pass\n"
+          "assert f() == 1\n");
+    }
+    const auto report =
+        pool_->Judge({"import time\n"
+                      "def f():\n"
+                      "  end = time.process_time() + 0.1\n"
+                      "  while time.process_time() < end: pass\n"
+                      "  return 1\n"},
+                     suite, limits, {}, nullptr);
+    ASSERT_TRUE(report.ok()) << report.status();
+    EXPECT_EQ(report->verdict, RunVerdict::kAccepted) << report->message;
+  }
+}
+
 TEST_P(BackendTest, ReportsThePeakOfMemory) {
   EXPECT_GT(Run("x = b'x' * (100 << 20)", "python").peak_memory_bytes,
             100 << 20);

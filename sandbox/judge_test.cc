@@ -3,9 +3,11 @@
 #include <cstdlib>
 #include <memory>
 #include <string>
+#include <thread>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "absl/time/clock.h"
 #include "base/file.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -416,6 +418,123 @@ TEST_F(JudgeTest, TestsThatJudgeNothingAreRefused) {
   TestSuite unknown = add_;
   unknown.set_kind("magic");
   EXPECT_TRUE(absl::IsInvalidArgument(status(unknown)));
+}
+
+TEST_F(JudgeTest, TestsThatNoProgramCanPassAreRefused) {
+  const auto message = [](const TestSuite& suite) {
+    const auto report = Pool()->Judge({"def add(a, b): return 1"}, suite,
+                                      RunLimits(), {}, nullptr);
+    EXPECT_TRUE(absl::IsInvalidArgument(report.status())) << report.status();
+    return std::string(report.status().message());
+  };
+  TestSuite suite = add_;
+  suite.mutable_hidden(0)->clear_expected();
+  EXPECT_THAT(message(suite), HasSubstr("no expected value"));
+  Value* list = suite.mutable_hidden(0)->mutable_expected();
+  for (size_t i = 0; i <= kMaxPythonNodes; ++i) {
+    list->mutable_list()->add_values()->set_int_value(1);
+  }
+  EXPECT_THAT(message(suite), HasSubstr("more than 262144 parts"));
+  list->set_big_int(std::string(kMaxDigits + 1, '7'));
+  EXPECT_THAT(message(suite), HasSubstr("an integer of 10001 characters"));
+  list->set_big_int("12x4");
+  EXPECT_THAT(message(suite), HasSubstr("decimal digits"));
+  TestSuite output = sum_;
+  output.mutable_hidden(0)->set_stdout(
+      std::string(RunLimits().output_bytes + 1, 'x'));
+  EXPECT_THAT(message(output), HasSubstr("bytes of output are expected"));
+}
+
+// What a program returns is read by the test's process, which shares its
+// channel with the one that takes the next test.
+TEST_F(JudgeTest, WhatATestLeavesUnreadIsNoRequest) {
+  // As a request it would run the program's code beside the tests, where it
+  // says that every test has passed.
+  const std::string program =
+      "import marshal\n"
+      "CODE = (\"import marshal, posix\\n\"\n"
+      "        \"for kind, body in ((b'C', marshal.dumps(('f', (1,), {}), "
+      "2)),\"\n"
+      "        \" (b'P', b''), (b'X', bytes(32))):\\n\"\n"
+      "        \"  posix.write(3, len(body).to_bytes(4, 'little')\"\n"
+      "        \" + kind + body)\\n\")\n"
+      "body = marshal.dumps(('f', CODE), 2)\n"
+      "frame = len(body).to_bytes(4, 'little') + b'T' + body\n"
+      "frame += bytes(-len(frame) % 5)\n"  // Frames of no kind in between.
+      "def f(i):\n"
+      "  return frame * ((7 << 20) // len(frame)) if i == 0 else 'wrong'\n";
+  TestSuite suite = Suite(R"({"kind":"assert","fn":"f","hidden":["",""]})");
+  suite.mutable_hidden(1)->set_code("assert f(1) == 1");
+  JudgeOptions options;
+  options.stop_at_first_failure = false;
+  for (const char* ending :
+       // Out of memory in the middle of reading, and killed there.
+       {"used = int(open('/proc/self/statm').read().split()[0]) * 4096\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (used + (3 << 20),) * 2)\n"
+        "f(0)\n",
+        "signal.setitimer(signal.ITIMER_REAL, 0.005)\n"
+        "while True: f(0)\n"}) {
+    suite.mutable_hidden(0)->set_code(
+        absl::StrCat("import resource, signal\n", ending));
+    for (int i = 0; i < 4; ++i) {
+      const JudgeReport report = Judge(program, suite, RunLimits(), options);
+      EXPECT_NE(report.verdict, RunVerdict::kAccepted);
+      ASSERT_EQ(report.tests.size(), 2u);
+      EXPECT_EQ(report.tests[1].verdict, RunVerdict::kWrongAnswer)
+          << report.tests[1].message;
+      EXPECT_EQ(Verdict("def add(a, b): return a + b", assert_add_), "AC");
+      EXPECT_EQ(Verdict("def add(a, b): return 3", assert_add_), "WA");
+    }
+  }
+}
+
+TEST_F(JudgeTest, ACancelledTestDoesNotMeetTheNext) {
+  TestSuite suite = Suite(R"({"kind":"assert","fn":"f","hidden":[""]})");
+  suite.mutable_hidden(0)->set_code(
+      "for i in range(100000): assert f('of another') == 1");
+  RunLimits limits;
+  limits.cpu = limits.wall = absl::Seconds(60);
+  for (int i = 1; i <= 8; ++i) {
+    CancelToken cancel;
+    std::thread canceller([&] {
+      absl::SleepFor(absl::Milliseconds(15 * i));
+      cancel.Cancel();
+    });
+    const auto report =
+        Pool()->Judge({"def f(text): return 1"}, suite, limits, {}, &cancel);
+    canceller.join();
+    EXPECT_TRUE(absl::IsCancelled(report.status())) << report.status();
+    for (int slot = 0; slot < 2; ++slot) {
+      EXPECT_EQ(Verdict("def add(a, b): return a + b", assert_add_), "AC");
+      EXPECT_EQ(Verdict("def add(a, b): return 3", assert_add_), "WA");
+    }
+  }
+}
+
+TEST_F(JudgeTest, AProcessWhoseEndIsHiddenHasNotEndedWell) {
+  EXPECT_EQ(Verdict("import os, posix, signal\n"
+                    "signal.signal(signal.SIGCHLD, signal.SIG_IGN)\n"
+                    "posix._exit = lambda status: os.kill(os.getpid(), 11)\n"
+                    "def add(a, b): return a + b\n",
+                    add_),
+            "RE");
+}
+
+TEST_F(JudgeTest, LimitsOfOtherProcessesStay) {
+  EXPECT_EQ(Verdict("import resource\n"
+                    "try:\n"
+                    "  resource.prlimit(1, resource.RLIMIT_NPROC, (0, 0))\n"
+                    "except PermissionError:\n"
+                    "  print(sum(map(int, input().split())))\n",
+                    sum_),
+            "AC");
+}
+
+TEST_F(JudgeTest, OneProcessIsEnoughForACall) {
+  RunLimits limits;
+  limits.processes = 1;
+  EXPECT_EQ(Judge("def add(a, b): return a + b", add_, limits).verdict,
+            RunVerdict::kAccepted);
 }
 
 TEST_F(JudgeTest, LimitsAreOfATest) {

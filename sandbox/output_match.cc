@@ -60,11 +60,6 @@ bool WordsMatch(absl::string_view expected, absl::string_view got,
     return false;
   }
   if (!std::isfinite(a) || !std::isfinite(b)) return false;
-  // Also where one of them is written as a float.
-  if ((IsInteger(expected) && std::trunc(b) == b) ||
-      (IsInteger(got) && std::trunc(a) == a)) {
-    return a == b;
-  }
   return std::abs(a - b) <= tolerance * std::max(1.0, std::abs(a));
 }
 

@@ -38,6 +38,10 @@ TEST(OutputMatchTest, ComparesBytes) {
 TEST(OutputMatchTest, FloatTolerance) {
   EXPECT_TRUE(Near("1.41421356237\n", "1.4142136\n"));
   EXPECT_TRUE(Near("1000000000 x\n", "1000000001.0 x\n"));
+  // Both are written as integers: exact, with any sign.
+  EXPECT_FALSE(Near("1000000000\n", "1000000001\n"));
+  EXPECT_FALSE(Near("1000000000\n", "+1000000001\n"));
+  EXPECT_TRUE(Near("1000000000\n", "+1000000000\n"));
   EXPECT_FALSE(Near("1.5\n", "1.6\n"));
   EXPECT_FALSE(Near("1.5\n", "nan\n"));
   EXPECT_FALSE(Near("1.5\n", "inf\n"));

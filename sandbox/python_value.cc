@@ -308,11 +308,6 @@ bool IsNumber(const PythonValue& value) {
          value.kind == Kind::kBigInt;
 }
 
-bool IsIntegral(const PythonValue& value) {
-  return value.kind != Kind::kFloat ||
-         std::trunc(value.float_value) == value.float_value;
-}
-
 bool NumbersMatch(const PythonValue& expected, const PythonValue& got,
                   std::optional<double> tolerance) {
   if (expected.kind == got.kind) {
@@ -334,8 +329,7 @@ bool NumbersMatch(const PythonValue& expected, const PythonValue& got,
   }
   // Integers are exact also where floats may be near.
   if (!tolerance.has_value() ||
-      (IsIntegral(expected) && IsIntegral(got) &&
-       (expected.kind != Kind::kFloat || got.kind != Kind::kFloat))) {
+      (expected.kind != Kind::kFloat && got.kind != Kind::kFloat)) {
     return false;
   }
   const std::optional<double> a = AsDouble(expected);

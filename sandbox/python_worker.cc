@@ -85,6 +85,7 @@ absl::Status PythonWorker::End(JudgeReport* report) {
 absl::Status PythonWorker::Load(absl::string_view mode,
                                 absl::string_view source,
                                 absl::Time last_moment, TestResult* failure) {
+  forks_cpu_ = absl::ZeroDuration();
   RunSpec spec;
   spec.is_runner = true;
   // Tests of many programs, one after the other, are not one program.
@@ -188,6 +189,7 @@ absl::StatusOr<bool> PythonWorker::AwaitAnswer(CallResult* call,
         peak_memory_bytes_ = std::max(
             peak_memory_bytes_,
             std::min((*end)->peak_memory_bytes, context_.limits.memory_bytes));
+        forks_cpu_ += (*end)->cpu;
         (*end)->out_of_memory = run_->OutOfMemory();
         (*end)->output = run_->TakeOutput();
         return true;
@@ -197,11 +199,13 @@ absl::StatusOr<bool> PythonWorker::AwaitAnswer(CallResult* call,
   if (event == Event::kEnded && answers_itself_) {
     PONDER_RETURN_IF_ERROR(EndRun());
     if (end_.by_itself) {
-      *end = ProcessEnd{.wait_status = end_.wait_status,
-                        .cpu = end_.program_cpu,
-                        .peak_memory_bytes = end_.peak_memory_bytes,
-                        .out_of_memory = end_.out_of_memory,
-                        .output = TakeLastOutput()};
+      *end = ProcessEnd{
+          .wait_status = end_.wait_status,
+          // It has waited for the tests before.
+          .cpu = std::max(absl::ZeroDuration(), end_.program_cpu - forks_cpu_),
+          .peak_memory_bytes = end_.peak_memory_bytes,
+          .out_of_memory = end_.out_of_memory,
+          .output = TakeLastOutput()};
       return true;
     }
     if (end_.out_of_memory) {

@@ -107,7 +107,8 @@ class PythonWorker {
   std::unique_ptr<SandboxRun> run_;
   bool answers_itself_ = false;  // The end of the run is that of an answer.
   RunEnd end_;
-  absl::Duration cpu_;  // Of all that have ended.
+  absl::Duration cpu_;        // Of all that have ended.
+  absl::Duration forks_cpu_;  // Of the forks of `run_` that have ended.
   int64_t peak_memory_bytes_ = 0;
   CapturedOutput last_output_;
 };

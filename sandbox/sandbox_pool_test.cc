@@ -7,6 +7,8 @@
 #include <unistd.h>
 
 #include <fstream>
+#include <functional>
+#include <limits>
 #include <memory>
 #include <string>
 #include <thread>
@@ -238,6 +240,31 @@ TEST_F(SandboxPoolTest, CpuLimit) {
                 "", limits)
                 .verdict,
             RunVerdict::kTimeLimit);
+}
+
+TEST_F(SandboxPoolTest, LimitsHaveBounds) {
+  const auto refused = [](const std::function<void(RunLimits*)>& change) {
+    RunLimits limits;
+    change(&limits);
+    const auto report = Pool()->Run({"print(1)"}, "", limits, nullptr);
+    EXPECT_TRUE(absl::IsInvalidArgument(report.status())) << report.status();
+    return std::string(report.status().message());
+  };
+  EXPECT_EQ(refused([](RunLimits* limits) { limits->open_files = 16; }),
+            "sandbox limits: open_files must be from 64 to 1048576");
+  refused([](RunLimits* limits) { limits->wall = absl::InfiniteDuration(); });
+  refused([](RunLimits* limits) {
+    limits->cpu = absl::Seconds(std::numeric_limits<double>::quiet_NaN());
+  });
+  refused([](RunLimits* limits) { limits->processes = 1 << 28; });
+  refused([](RunLimits* limits) { limits->output_bytes = 1 << 30; });
+  refused([](RunLimits* limits) {
+    limits->inodes = std::numeric_limits<int64_t>::max();
+  });
+  // What is in bounds works.
+  RunLimits limits;
+  limits.open_files = 64;
+  EXPECT_EQ(Out(Run("print(1)", "", limits)), "1\n");
 }
 
 TEST_F(SandboxPoolTest, MemoryLimit) {

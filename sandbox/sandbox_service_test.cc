@@ -237,6 +237,42 @@ TEST_F(SandboxServiceTest, ReadsNoFurtherWhileProgramsHaveNoResult) {
   EXPECT_TRUE(client.HalfCloseAndFinish().ok());
 }
 
+TEST_F(SandboxServiceTest, ReadsNoFurtherWhileResultsAreNotRead) {
+  constexpr int kPrograms = 80;
+  Client client(server_->port());
+  std::atomic<int> sent = 0;
+  std::thread writer([&] {
+    while (sent < kPrograms &&
+           client.Send(RunJob(sent, "print('x' * 1000000)"))) {
+      ++sent;
+    }
+  });
+  // Another's programs take turns with the first one's: after these, all of
+  // them would have run.
+  Client other(server_->port());
+  for (int i = 0; i < kPrograms; ++i) {
+    SandboxResult result;
+    ASSERT_TRUE(other.Send(RunJob(i, "print('other')")));
+    ASSERT_TRUE(other.Receive(&result));
+    EXPECT_EQ(result.code(), 0) << result.error();
+  }
+  EXPECT_LT(sent, kPrograms);
+  SandboxResult result;
+  for (int i = 0; i < kPrograms; ++i) ASSERT_TRUE(client.Receive(&result));
+  writer.join();
+  EXPECT_TRUE(client.HalfCloseAndFinish().ok());
+  EXPECT_TRUE(other.HalfCloseAndFinish().ok());
+}
+
+TEST_F(SandboxServiceTest, AnErrorMayBeAnyText) {
+  TestSuite suite;
+  suite.set_kind("stdio");
+  suite.add_hidden()->set_stdin("1");
+  suite.set_checker_code("raise Exception('\u00e9' * 600)");
+  const auto report = Judge("print(1)", suite);
+  EXPECT_TRUE(absl::IsInvalidArgument(report.status())) << report.status();
+}
+
 TEST_F(SandboxServiceTest, AClientWithManyProgramsDoesNotHoldUpAnother) {
   constexpr int kMany = 12;
   Client many(server_->port());

@@ -80,6 +80,16 @@ TEST_F(CommandsTest, ExportOfARunThatStillGoesOn) {
   EXPECT_TRUE(process.Running()) << process.StandardError();
 }
 
+TEST_F(CommandsTest, TokenizeRefusesIdsThatAreNone) {
+  const std::string folder = FinishedRun() + "/export";
+  for (const char* ids : {"[-1, 3]", "[1, 320]", "[4294967297]"}) {
+    ExpectRefused(
+        {"tokenize", folder, "--in",
+         folder_.Write("ids.jsonl", absl::StrCat("{\"ids\": ", ids, "}\n"))},
+        "is outside the vocabulary of 320");
+  }
+}
+
 TEST_F(CommandsTest, ExportForLlamaCpp) {
   const std::string run = FinishedRun();
   const std::string out = folder_.File("policy.gguf");

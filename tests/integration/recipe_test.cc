@@ -1,5 +1,6 @@
 // What the R1 recipe chains: rejection sampling, a second policy, distillation.
 
+#include <cstdio>
 #include <filesystem>
 #include <map>
 #include <set>
@@ -151,6 +152,99 @@ TEST_F(RecipeTest, ChainsTeacherSamplesAndStudents) {
   EXPECT_EQ(ReadJson(run + "/export/config.json")["hidden_size"], 32);
 }
 
+// All stages of the recipe, in the paper's order, on a task that takes seconds:
+// the base says 1, 2 or 3, and 2 is right.
+TEST_F(RecipeTest, EveryStageGainsAsItShould) {
+  const auto twos = [&](const std::string& name, int first) {
+    std::string rows;
+    for (int i = first; i < first + 24; ++i) {
+      absl::StrAppend(&rows, R"({"id": "t)", i, R"(", "prompt": "pick )", i,
+                      R"(", "answer": "2", "response": "\\boxed{2}"})", "\n");
+    }
+    return folder_.Write(name + ".jsonl", rows);
+  };
+  const auto sft = [](const std::string& name, const std::string& from,
+                      const std::string& data, int steps, const char* rate) {
+    return absl::StrCat("stage {\n  name: \"", name, "\"\n  ", from,
+                        "\n  sft { ", data, " steps: ", steps,
+                        " batch_size: 16\n    optimizer { learning_rate: ",
+                        rate, " warmup_steps: 2 beta2: 0.98 } }\n}\n");
+  };
+  const auto rl = [](const std::string& name, const std::string& from,
+                     const std::string& more) {
+    return absl::StrCat("stage {\n  name: \"", name, "\"\n  init_from: \"",
+                        from, "\"\n  grpo { data: \"twos\" ", more,
+                        " prompts_per_step: 6 samples_per_prompt: 8\n"
+                        "    optimizer { learning_rate: 3e-3 } }\n}\n");
+  };
+  const auto sample = [](const std::string& name, const std::string& from,
+                         const std::string& kept) {
+    return absl::StrCat(
+        "stage {\n  name: \"", name, "\"\n  init_from: \"", from,
+        "\"\n  sample { data: \"twos\" prompts: 24 samples_per_prompt: 4\n"
+        "    path: \"$RUN/samples/",
+        name, ".jsonl\" pass_rates_path: \"$RUN/samples/", name,
+        "_rates.jsonl\"\n    keep { path: \"$RUN/samples/", kept,
+        ".jsonl\" max_per_problem: 1 } }\n}\n");
+  };
+  std::string student = kStudent;
+  student.replace(student.find("\"student\""), 9, "\"student_base\"");
+  const std::string stages = absl::StrCat(
+      sft("pretrain", "", "data: \"tiny\"", 60, "1e-2"),
+      rl("r1_zero", "pretrain", "steps: 12"),
+      sft("cold_start", "init_from: \"pretrain\"", "data: \"cold\"", 2, "1e-3"),
+      rl("rl_reasoning", "cold_start", "steps: 12"),
+      sample("rejection_sampling", "rl_reasoning", "kept"),
+      sft("rejection_sft", "init_from: \"pretrain\"",
+          "data: \"kept\" data: \"tiny\"", 20, "3e-3"),
+      rl("rl_final", "rejection_sft", "steps: 12"),
+      sample("teacher_samples", "rl_final", "kept_final"), student,
+      sft("distill", "init_from: \"student_base\"", "data: \"kept_final\"", 40,
+          "1e-2"),
+      rl("student_rl_only", "student_base",
+         "steps: 1000 core_seconds_of_stages: \"teacher_samples\" "
+         "core_seconds_of_stages: \"distill\""));
+  TinyConfig config = Config("whole", stages);
+  config.more = absl::StrCat(
+      "data { name: \"twos\" path: \"", twos("twos", 100), "\" }\n",
+      "data { name: \"cold\" path: \"", twos("cold", 200), "\" limit: 8 }\n",
+      "data { name: \"kept\" path: \"$RUN/samples/kept.jsonl\" weight: 0.5 }\n",
+      "data { name: \"kept_final\" path: \"$RUN/samples/kept_final.jsonl\" }\n",
+      "reward { component { name: \"accuracy\" } }\n",
+      "eval_data { name: \"twos\" path: \"", twos("held_out", 300), "\" }\n");
+  const std::string run = Run(config);
+  std::map<std::string, Json> found = StagesOf(run);
+  const auto accuracy = [&](const std::string& stage) {
+    const double share = found[stage]["accuracy"]["twos"]["greedy"];
+    std::printf("%s: %.2f\n", stage.c_str(), share);
+    return share;
+  };
+  EXPECT_LT(accuracy("pretrain"), 0.7);
+  EXPECT_GT(accuracy("r1_zero"), accuracy("pretrain") + 0.2);
+  EXPECT_GE(accuracy("rl_reasoning"), accuracy("cold_start"));
+  EXPECT_GT(accuracy("rejection_sft"), accuracy("pretrain"));
+  EXPECT_GE(accuracy("rl_final"), accuracy("rejection_sft"));
+  EXPECT_GT(accuracy("rl_final"), 0.9);
+  EXPECT_GT(accuracy("distill"), accuracy("student_base") + 0.2);
+  EXPECT_GE(accuracy("student_rl_only"), accuracy("student_base"));
+  // The same as the two that it is measured against, and no step more.
+  const auto training = [&](const std::string& name) {
+    return found[name]["core_seconds"].get<double>() -
+           found[name]["phases"]["evaluation"]["core_seconds"].get<double>();
+  };
+  EXPECT_GE(found["student_rl_only"]["steps"], 1);
+  EXPECT_LT(found["student_rl_only"]["steps"], 1000);
+  EXPECT_GE(training("student_rl_only"),
+            training("teacher_samples") + training("distill"));
+  // Each stage says where it comes from.
+  EXPECT_EQ(found["rejection_sft"]["from"], "pretrain");
+  EXPECT_EQ(found["student_rl_only"]["from"], "student_base");
+  for (const auto& [name, stage] : found) {
+    EXPECT_EQ(ReadJson(absl::StrCat(run, "/manifests/", name, ".json"))["from"],
+              stage["from"]);
+  }
+}
+
 TEST_F(RecipeTest, ManifestsNameWhatWentInAndCameOut) {
   const std::string run =
       Run(Recipe("manifests",
@@ -168,12 +262,11 @@ TEST_F(RecipeTest, ManifestsNameWhatWentInAndCameOut) {
   const Json& counts = keep["counts"]["kept"];
   EXPECT_EQ(counts["samples"], 216);
   EXPECT_GT(counts["kept"], 0);
-  EXPECT_EQ(counts["kept"].get<int>() + counts["wrong"].get<int>() +
-                counts["truncated"].get<int>() +
-                counts["against_rule"].get<int>() +
-                counts["repeated"].get<int>() +
-                counts["beyond_most"].get<int>(),
-            216);
+  EXPECT_EQ(
+      counts["kept"].get<int>() + counts["wrong"].get<int>() +
+          counts["truncated"].get<int>() + counts["against_rule"].get<int>() +
+          counts["repeated"].get<int>() + counts["beyond_most"].get<int>(),
+      216);
   EXPECT_GT(keep["cost"]["core_seconds"], 0);
   EXPECT_EQ(keep["seed"], 7);
 
