@@ -10,9 +10,9 @@
 namespace ponder {
 namespace {
 
-// The init and, if there is one, the runner; and the agent, where it is the
-// same user.
-int OwnProcesses(const AgentRights& rights) { return rights.uid < 0 ? 3 : 2; }
+// The init and, if there is one, the runner; and the launcher and the agent,
+// where they are the same user.
+int OwnProcesses(const AgentRights& rights) { return rights.uid < 0 ? 4 : 2; }
 
 const char* SetUp(const AgentRights& rights, const ReceivedCommand& received) {
   if (setsid() < 0) return "make a session";
