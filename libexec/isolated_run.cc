@@ -16,6 +16,7 @@ int OwnProcesses(const AgentRights& rights) { return rights.uid < 0 ? 4 : 2; }
 
 const char* SetUp(const AgentRights& rights, const ReceivedCommand& received) {
   if (setsid() < 0) return "make a session";
+  if ((received.command.options & kRunServesMany) == 0) StayOnThisProcessor();
   const AgentCommand& command = received.command;
   const char* failure = MountRunFiles(command, rights.uid);
   if (failure == nullptr) failure = PlaceSource(received);

@@ -45,6 +45,9 @@ enum RunOption : uint32_t {
   kRunWatchesMemory = 16,  // There is no cgroup that limits these two.
   kRunWatchesCpu = 32,
   kRunIsRunner = 64,  // Python's, whose forks are tests of their own.
+  // It outlives a program's tests. The others stay on the processor that they
+  // begin on, which the kernel has just chosen as one that has time.
+  kRunServesMany = 128,
 };
 
 struct AgentCommand {

@@ -6,6 +6,7 @@
 #include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -87,6 +88,18 @@ const char* MountRunFiles(const AgentCommand& command, long uid) {
     return "hide /proc";
   }
   return nullptr;
+}
+
+void StayOnThisProcessor() {
+  unsigned here = 0;
+  if (syscall(SYS_getcpu, &here, nullptr, nullptr) != 0 ||
+      here >= CPU_SETSIZE) {
+    return;
+  }
+  cpu_set_t only;
+  CPU_ZERO(&only);
+  CPU_SET(here, &only);
+  sched_setaffinity(0, sizeof(only), &only);
 }
 
 const char* SetRunLimits(const AgentCommand& command, int extra) {

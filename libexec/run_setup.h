@@ -28,7 +28,17 @@ bool ReadFilter(int file, AgentRights* rights);
 // Null, or what failed, with errno.
 const char* MountRunFiles(const AgentCommand& command, long uid);
 
+// This process and what it forks stay on the processor where it is: a fork that
+// moves to another one leaves the caches behind, which takes as long as the fork
+// itself.
+void StayOnThisProcessor();
+
 // Resource limits of a run; `extra` processes are ours.
+// This process and what it forks stay on the processor where it is: a fork that
+// moves to another one leaves the caches behind, which takes as long as the
+// fork itself.
+void StayOnThisProcessor();
+
 const char* SetRunLimits(const AgentCommand& command, int extra);
 
 // Becomes a user without any group. -1: nothing to do.

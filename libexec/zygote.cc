@@ -16,6 +16,7 @@
 #include <Python.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -116,13 +117,21 @@ void ReportEnd(pid_t child) {
 
 // Forks, with the program's own way of waiting for children put aside: it may
 // have asked the kernel to forget them.
-pid_t ForkOwn() {
+pid_t ForkOwn(bool serves_many) {
+  cpu_set_t all;
+  const bool moves =
+      serves_many && sched_getaffinity(0, sizeof(all), &all) == 0;
+  if (moves) ponder::StayOnThisProcessor();
   struct sigaction usual = {};
   usual.sa_handler = SIG_DFL;
   struct sigaction own;
   sigaction(SIGCHLD, &usual, &own);
   const pid_t child = fork();
-  if (child == 0) sigaction(SIGCHLD, &own, nullptr);
+  if (child == 0) {
+    sigaction(SIGCHLD, &own, nullptr);
+  } else if (moves) {
+    sched_setaffinity(0, sizeof(all), &all);
+  }
   return child;
 }
 
@@ -213,7 +222,7 @@ PyObject* NextRequest(PyObject* /*module*/, PyObject* arguments) {
     const char kind = message.kind();
     if (kind == 'C' || kind == 'M' || kind == 'T' || kind == 'I') {
       if (has_threads != 0) PyOS_BeforeFork();
-      const pid_t child = ForkOwn();
+      const pid_t child = ForkOwn(/*serves_many=*/token_size > 0);
       if (child != 0) {
         if (has_threads != 0) PyOS_AfterFork_Parent();
         ReportEnd(child);

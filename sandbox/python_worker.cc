@@ -88,8 +88,7 @@ absl::Status PythonWorker::Load(absl::string_view mode,
   forks_cpu_ = absl::ZeroDuration();
   RunSpec spec;
   spec.is_runner = true;
-  // Tests of many programs, one after the other, are not one program.
-  spec.limits_cpu = mode != "test";
+  spec.serves_many = mode == "test";
   PONDER_ASSIGN_OR_RETURN(run_,
                           SandboxRun::Start(context_.tools, context_.cell, spec,
                                             context_.limits, cancel_));

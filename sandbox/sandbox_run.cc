@@ -86,12 +86,13 @@ SandboxRun::~SandboxRun() {
 }
 
 void SandboxRun::FillLimits(const RunSpec& spec, AgentCommand* command) const {
-  if (spec.limits_cpu) {
+  if (!spec.serves_many) {
     command->cpu_seconds =
         absl::ToInt64Seconds(absl::Ceil(limits_.cpu, absl::Seconds(1)));
     command->cpu_micros = absl::ToInt64Microseconds(limits_.cpu);
   }
   if (spec.is_runner) command->options |= kRunIsRunner;
+  if (spec.serves_many) command->options |= kRunServesMany;
   command->memory_bytes = limits_.memory_bytes;
   command->file_bytes = limits_.file_bytes;
   command->stack_bytes = limits_.stack_bytes;
@@ -110,7 +111,7 @@ void SandboxRun::FillLimits(const RunSpec& spec, AgentCommand* command) const {
         limits_.memory_bytes + (can_watch ? kWatchedDataSlack : kDataSlack);
     if (can_watch) command->options |= kRunWatchesMemory;
   }
-  if (!cell_.cgroup().counts_cpu() && can_watch && spec.limits_cpu) {
+  if (!cell_.cgroup().counts_cpu() && can_watch && !spec.serves_many) {
     command->options |= kRunWatchesCpu;
   }
 }

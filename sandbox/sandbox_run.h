@@ -35,7 +35,9 @@ struct RunSpec {
   int64_t collect_bytes = 0;           // Largest such file.
   int standard_input = -1;             // -1: /dev/null.
   bool with_proc = true;               // Whether there is a /proc.
-  bool limits_cpu = true;  // Of its processes, beside the clock of a test.
+  // Of a runner: it serves the tests of many programs, so that its own
+  // processor time is not theirs.
+  bool serves_many = false;
 };
 
 // A message of the runner.
