@@ -15,13 +15,12 @@ Requests: S set up (mode, source), I run with standard input, C call (name,
 args, kwargs), M serve calls until Q, T run test code (function, code); each of
 these four in a fork, but c and m in the process that has loaded the program,
 which then ends. Answers: H hello, L loaded, E error (type, text), V value, U
-value that cannot be sent (type), P test passed, X process ended (four times 8
-bytes: wait status, CPU microseconds, largest resident KiB, bytes that it has
-not read).
+value that cannot be sent (type), P test passed, X process ended (three times 8
+bytes: wait status, CPU microseconds, largest resident KiB).
 
 Test code shares the channel with the runner, and values of a program come over
 it. The source of mode "test" is a token that no program knows and that each T
-begins with: what a test has left unread is never a request.
+stands behind: what a test has left unread is never a request.
 """
 
 import _imp

@@ -20,9 +20,9 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -55,6 +55,32 @@ void ReadExactly(char* bytes, size_t size) {
     if (part <= 0) _exit(0);  // The supervisor is gone or has seen enough.
     bytes += part;
     size -= static_cast<size_t>(part);
+  }
+}
+
+// Takes what comes before the token off the channel, and the token.
+void SkipToToken(const char* token, size_t size) {
+  char peeked[65536];
+  while (true) {
+    const ssize_t there =
+        recv(ponder::kRunControl, peeked, sizeof(peeked), MSG_PEEK);
+    if (there < 0 && errno == EINTR) continue;
+    if (there <= 0) _exit(0);
+    const size_t count = static_cast<size_t>(there);
+    const void* const found = memmem(peeked, count, token, size);
+    if (found != nullptr) {
+      const auto before =
+          static_cast<size_t>(static_cast<const char*>(found) - peeked);
+      ReadExactly(peeked, before + size);
+      return;
+    }
+    // Its beginning may be at the end. It is sent at once, so that it is whole
+    // soon.
+    if (count >= size) {
+      ReadExactly(peeked, count - (size - 1));
+    } else {
+      recv(ponder::kRunControl, peeked, size, MSG_PEEK | MSG_WAITALL);
+    }
   }
 }
 
@@ -103,13 +129,11 @@ void ReportEnd(pid_t child) {
   if (getpid() <= 2) kill(-1, SIGKILL);
   while (waitpid(-1, nullptr, WNOHANG) > 0) {
   }
-  int unread = 0;  // Of what was meant for the child.
-  ioctl(ponder::kRunControl, FIONREAD, &unread);
-  const int64_t facts[4] = {
+  const int64_t facts[3] = {
       status,
       (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000LL +
           usage.ru_utime.tv_usec + usage.ru_stime.tv_usec,
-      usage.ru_maxrss, unread};
+      usage.ru_maxrss};
   char message[kHeaderBytes + sizeof(facts)] = {sizeof(facts), 0, 0, 0, 'X'};
   memcpy(message + kHeaderBytes, facts, sizeof(facts));
   (void)!write(ponder::kRunControl, message, sizeof(message));
@@ -203,8 +227,8 @@ PyObject* Leave(PyObject* /*module*/, PyObject* split) {
 // kind in small letters are answered by this process itself, which is the last
 // thing that it does. `has_threads`: the interpreter has to repair itself in a
 // fork, a tenth of what a test costs; with one thread all that it knows stays
-// true. Each request begins with `token`: what begins otherwise was meant for a
-// fork, and would be taken for a request.
+// true. Where there is a token, each request stands behind it: what does not
+// was meant for a fork that has ended.
 PyObject* NextRequest(PyObject* /*module*/, PyObject* arguments) {
   int has_threads = 0;
   const char* token = nullptr;
@@ -213,12 +237,8 @@ PyObject* NextRequest(PyObject* /*module*/, PyObject* arguments) {
     return nullptr;
   }
   while (true) {
+    if (token_size > 0) SkipToToken(token, static_cast<size_t>(token_size));
     const Message message;
-    const auto size = static_cast<Py_ssize_t>(message.size());
-    if (size < token_size ||
-        memcmp(message.body(), token, static_cast<size_t>(token_size)) != 0) {
-      _exit(0);
-    }
     const char kind = message.kind();
     if (kind == 'C' || kind == 'M' || kind == 'T' || kind == 'I') {
       if (has_threads != 0) PyOS_BeforeFork();
@@ -233,8 +253,8 @@ PyObject* NextRequest(PyObject* /*module*/, PyObject* arguments) {
     } else if (kind != 'c' && kind != 'm') {
       continue;  // Meant for a process that has ended.
     }
-    return Py_BuildValue("iy#", kind, message.body() + token_size,
-                         size - token_size);
+    return Py_BuildValue("iy#", kind, message.body(),
+                         static_cast<Py_ssize_t>(message.size()));
   }
 }
 

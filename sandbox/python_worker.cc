@@ -22,10 +22,9 @@ constexpr char kForeignMessage[] = "the program wrote to the runner's channel";
 
 constexpr int64_t kMostKib = int64_t{1} << 40;
 
-}  // namespace
-
+// Body of an X message; nothing if it is none.
 std::optional<ProcessEnd> ParseProcessEnd(absl::string_view body) {
-  int64_t facts[4];
+  int64_t facts[3];
   if (body.size() != sizeof(facts)) return std::nullopt;
   std::memcpy(facts, body.data(), sizeof(facts));
   if (facts[0] < 0 || facts[0] > 0xffff || facts[1] < 0 || facts[2] < 0) {
@@ -35,9 +34,10 @@ std::optional<ProcessEnd> ParseProcessEnd(absl::string_view body) {
   end.wait_status = static_cast<int>(facts[0]);
   end.cpu = absl::Microseconds(facts[1]);
   end.peak_memory_bytes = std::min(facts[2], kMostKib) * 1024;
-  end.unread_bytes = facts[3];
   return end;
 }
+
+}  // namespace
 
 std::string Marshal(const PythonValue& value) {
   std::string bytes;

@@ -23,7 +23,6 @@ struct ProcessEnd {
   int wait_status = 0;
   absl::Duration cpu;
   int64_t peak_memory_bytes = 0;  // As it says itself.
-  int64_t unread_bytes = 0;       // Of what was sent to it.
   bool out_of_memory = false;
   CapturedOutput output;
 };
@@ -38,9 +37,6 @@ struct CallResult {
     return value.has_value() || unsendable.has_value() || error.has_value();
   }
 };
-
-// Body of an X message; nothing if it is none.
-std::optional<ProcessEnd> ParseProcessEnd(absl::string_view body);
 
 // Body of an E message: the error's type and text.
 std::pair<std::string, std::string> ParseRunnerError(absl::string_view body);

@@ -187,7 +187,9 @@ absl::Status SandboxRun::Launch(const SandboxTools& tools,
   return absl::OkStatus();
 }
 
-void SandboxRun::Send(char kind, absl::string_view body) {
+void SandboxRun::Send(char kind, absl::string_view body,
+                      absl::string_view token) {
+  pending_.append(token.data(), token.size());
   AppendFrame(kind, body, &pending_);
 }
 

@@ -91,11 +91,8 @@ class SandboxRun {
   // Another one waits for it from now on; null: nobody.
   void set_cancel(const CancelToken* cancel) { cancel_ = cancel; }
 
-  // Queues a request; Next() writes it.
-  void Send(char kind, absl::string_view body);
-
-  // Whether all that was queued is written.
-  bool all_sent() const { return pending_.empty(); }
+  // Queues a request, behind `token`; Next() writes it.
+  void Send(char kind, absl::string_view body, absl::string_view token = "");
 
   // Starts the clocks of one test. It may take `wall`, but not past
   // `last_moment`.
