@@ -9,19 +9,14 @@
 
 namespace ponder {
 
-char* const kProgramEnvironment[] = {
-    const_cast<char*>("PATH=/usr/bin"), const_cast<char*>("HOME=/work"),
-    const_cast<char*>("TMPDIR=/tmp"), const_cast<char*>("LANG=C.UTF-8"),
+char* const kZygoteEnvironment[] = {
+    const_cast<char*>("LD_BIND_NOW=1"), const_cast<char*>("PATH=/usr/bin"),
+    const_cast<char*>("HOME=/work"), const_cast<char*>("TMPDIR=/tmp"),
+    const_cast<char*>("LANG=C.UTF-8"),
     // The order of Python's sets must not depend on the run.
     const_cast<char*>("PYTHONHASHSEED=0"), nullptr};
 
-char* const kZygoteEnvironment[] = {const_cast<char*>("LD_BIND_NOW=1"),
-                                    const_cast<char*>("PATH=/usr/bin"),
-                                    const_cast<char*>("HOME=/work"),
-                                    const_cast<char*>("TMPDIR=/tmp"),
-                                    const_cast<char*>("LANG=C.UTF-8"),
-                                    const_cast<char*>("PYTHONHASHSEED=0"),
-                                    nullptr};
+char* const* const kProgramEnvironment = kZygoteEnvironment + 1;
 
 char* const kBinaryEnvironment[] = {
     const_cast<char*>("PATH=/usr/bin"), const_cast<char*>("HOME=/work"),

@@ -38,7 +38,7 @@ void CommandArguments(const AgentCommand& command,
                       char* arguments[kMaxArguments + 1]);
 
 // What every program sees, and nothing else.
-extern char* const kProgramEnvironment[];
+extern char* const* const kProgramEnvironment;
 // The same for a Python that is forked for each run: what it does not look up
 // in its libraries at once, each fork would.
 extern char* const kZygoteEnvironment[];

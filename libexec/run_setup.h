@@ -28,11 +28,6 @@ bool ReadFilter(int file, AgentRights* rights);
 // Null, or what failed, with errno.
 const char* MountRunFiles(const AgentCommand& command, long uid);
 
-// This process and what it forks stay on the processor where it is: a fork that
-// moves to another one leaves the caches behind, which takes as long as the fork
-// itself.
-void StayOnThisProcessor();
-
 // Resource limits of a run; `extra` processes are ours.
 // This process and what it forks stay on the processor where it is: a fork that
 // moves to another one leaves the caches behind, which takes as long as the

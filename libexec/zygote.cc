@@ -22,7 +22,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -48,39 +47,47 @@ void Fail(const char* what) {
 constexpr size_t kHeaderBytes = 5;
 constexpr int kNoProcess = 126;  // Exit status of a fork that failed.
 
-void ReadExactly(char* bytes, size_t size) {
-  while (size > 0) {
+// Read, but not yet asked for: only what stands behind a token is.
+char ahead[32768];
+size_t ahead_begin = 0;
+size_t ahead_end = 0;
+
+// At least one byte, or the end of this process.
+size_t ReadSome(char* bytes, size_t size) {
+  while (true) {
     const ssize_t part = read(ponder::kRunControl, bytes, size);
-    if (part < 0 && errno == EINTR) continue;
-    if (part <= 0) _exit(0);  // The supervisor is gone or has seen enough.
-    bytes += part;
-    size -= static_cast<size_t>(part);
+    if (part > 0) return static_cast<size_t>(part);
+    // The supervisor is gone or has seen enough.
+    if (part == 0 || errno != EINTR) _exit(0);
   }
+}
+
+void ReadExactly(char* bytes, size_t size) {
+  size_t done = 0;
+  if (ahead_begin < ahead_end) {
+    const size_t left = ahead_end - ahead_begin;
+    done = left < size ? left : size;
+    memcpy(bytes, ahead + ahead_begin, done);
+    ahead_begin += done;
+  }
+  while (done < size) done += ReadSome(bytes + done, size - done);
 }
 
 // Takes what comes before the token off the channel, and the token.
 void SkipToToken(const char* token, size_t size) {
-  char peeked[65536];
   while (true) {
-    const ssize_t there =
-        recv(ponder::kRunControl, peeked, sizeof(peeked), MSG_PEEK);
-    if (there < 0 && errno == EINTR) continue;
-    if (there <= 0) _exit(0);
-    const size_t count = static_cast<size_t>(there);
-    const void* const found = memmem(peeked, count, token, size);
+    const size_t count = ahead_end - ahead_begin;
+    const void* const found = memmem(ahead + ahead_begin, count, token, size);
     if (found != nullptr) {
-      const auto before =
-          static_cast<size_t>(static_cast<const char*>(found) - peeked);
-      ReadExactly(peeked, before + size);
+      ahead_begin =
+          static_cast<size_t>(static_cast<const char*>(found) - ahead) + size;
       return;
     }
-    // Its beginning may be at the end. It is sent at once, so that it is whole
-    // soon.
-    if (count >= size) {
-      ReadExactly(peeked, count - (size - 1));
-    } else {
-      recv(ponder::kRunControl, peeked, size, MSG_PEEK | MSG_WAITALL);
-    }
+    // Its beginning may be at the end.
+    const size_t kept = count < size ? count : size - 1;
+    memmove(ahead, ahead + ahead_end - kept, kept);
+    ahead_begin = 0;
+    ahead_end = kept + ReadSome(ahead + kept, sizeof(ahead) - kept);
   }
 }
 
