@@ -19,7 +19,7 @@
 #include "base/status_macros.h"
 #include "base/stop_signal.h"
 #include "cli/command.h"
-#include "cli/number_checks.h"
+#include "cli/flag_checks.h"
 #include "cli/policy_folder.h"
 #include "cli/text_stream.h"
 #include "nlohmann/json.hpp"
@@ -229,6 +229,7 @@ absl::Status TalkOnTerminal(Chat& chat) {
 }
 
 absl::Status RunChat(const ChatFlags& flags) {
+  PONDER_RETURN_IF_ERROR(FindPolicyFolder(flags.from).status());
   std::string prompt = flags.prompt.value_or("");
   const bool interactive = !flags.prompt && isatty(STDIN_FILENO) != 0;
   if (!flags.prompt && !interactive) {

@@ -14,7 +14,7 @@
 #include "absl/strings/str_format.h"
 #include "base/status_macros.h"
 #include "cli/command.h"
-#include "cli/number_checks.h"
+#include "cli/flag_checks.h"
 #include "proto/config.pb.h"
 #include "rl/data/tasks/generate.h"
 

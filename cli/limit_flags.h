@@ -6,7 +6,7 @@
 #include <cstdint>
 
 #include "CLI/CLI.hpp"
-#include "cli/number_checks.h"
+#include "cli/flag_checks.h"
 #include "proto/config.pb.h"
 
 namespace ponder {

@@ -18,8 +18,8 @@
 #include "base/status_macros.h"
 #include "base/stop_signal.h"
 #include "cli/command.h"
+#include "cli/flag_checks.h"
 #include "cli/limit_flags.h"
-#include "cli/number_checks.h"
 #include "proto/text_config.h"
 #include "reward/plugin/load_plugins.h"
 
@@ -93,8 +93,10 @@ void AddRewardServerCommand(CLI::App& app, Command* chosen) {
       ->add_option("--slots", flags->slots,
                    "Programs that run at a time; 0: one a core")
       ->check(NonNegativeNumber());
-  command->add_option("--sandbox", flags->sandbox,
-                      "HOST:PORT of a sandbox server that runs the programs");
+  command
+      ->add_option("--sandbox", flags->sandbox,
+                   "HOST:PORT of a sandbox server that runs the programs")
+      ->check(HostAndPort());
   command->add_flag("--unsafe-no-sandbox", flags->unsafe,
                     "Runs programs also where they cannot be isolated");
   command->add_option("--port-fd", flags->port_fd,

@@ -10,7 +10,7 @@
 #include "base/status_macros.h"
 #include "base/stop_signal.h"
 #include "cli/command.h"
-#include "cli/number_checks.h"
+#include "cli/flag_checks.h"
 #include "sandbox/sandbox_service.h"
 
 namespace ponder {

@@ -14,7 +14,8 @@
 #include "base/file.h"
 #include "base/status_macros.h"
 #include "cli/command.h"
-#include "cli/number_checks.h"
+#include "cli/flag_checks.h"
+#include "cli/policy_folder.h"
 #include "nlohmann/json.hpp"
 #include "policy/checkpoint.h"
 #include "policy/device.h"
@@ -122,17 +123,19 @@ absl::Status WriteLogits(const std::string& path, const at::Tensor& ids,
 }
 
 absl::Status Score(const ScoreFlags& flags) {
+  PONDER_ASSIGN_OR_RETURN(const std::string folder,
+                          FindPolicyFolder(flags.checkpoint));
   PONDER_ASSIGN_OR_RETURN(const at::Device device, OpenDevice(flags.device));
   const at::ScalarType dtype =
       flags.dtype == "fp32" ? at::kFloat : at::kBFloat16;
   PONDER_ASSIGN_OR_RETURN(
       Checkpoint checkpoint,
-      LoadCheckpoint(flags.checkpoint, dtype,
+      LoadCheckpoint(folder, dtype,
                      [&](const std::string&, const at::Tensor& weight) {
                        return weight.to(device);
                      }));
   PONDER_ASSIGN_OR_RETURN(const auto tokenizer,
-                          TokenizerOf(checkpoint.files, flags.checkpoint));
+                          TokenizerOf(checkpoint.files, folder));
   PONDER_ASSIGN_OR_RETURN(
       const auto decoder,
       Decoder::Create(checkpoint.config, std::move(checkpoint.weights), dtype,
@@ -174,16 +177,15 @@ absl::Status Score(const ScoreFlags& flags) {
 }
 
 absl::Status Tokenize(const ScoreFlags& flags) {
-  PONDER_ASSIGN_OR_RETURN(const PolicyFiles files,
-                          ReadPolicyFiles(flags.checkpoint));
-  PONDER_ASSIGN_OR_RETURN(const auto tokenizer,
-                          TokenizerOf(files, flags.checkpoint));
+  PONDER_ASSIGN_OR_RETURN(const std::string folder,
+                          FindPolicyFolder(flags.checkpoint));
+  PONDER_ASSIGN_OR_RETURN(const PolicyFiles files, ReadPolicyFiles(folder));
+  PONDER_ASSIGN_OR_RETURN(const auto tokenizer, TokenizerOf(files, folder));
   if (tokenizer == nullptr) {
-    return absl::NotFoundError(
-        absl::StrCat(flags.checkpoint, ": has no tokenizer.json"));
+    return absl::NotFoundError(absl::StrCat(folder, ": has no tokenizer.json"));
   }
   PONDER_ASSIGN_OR_RETURN(const ModelConfig config,
-                          ConfigOfFiles(files, flags.checkpoint));
+                          ConfigOfFiles(files, folder));
   return ForLines(flags.in, [&](int number, const Json& line) -> absl::Status {
     const std::string where = absl::StrCat(flags.in, ":", number);
     PONDER_ASSIGN_OR_RETURN(const std::vector<int64_t> ids,
@@ -206,7 +208,9 @@ void AddScoreCommand(CLI::App& app, Command* chosen) {
   auto flags = std::make_shared<ScoreFlags>();
   CLI::App* score = app.add_subcommand(
       "score", "Log-probabilities of texts or ids under a checkpoint.");
-  score->add_option("checkpoint", flags->checkpoint, "A Hugging Face folder")
+  score
+      ->add_option("checkpoint", flags->checkpoint,
+                   "A checkpoint's folder, or a run (finished or running)")
       ->required();
   score->add_option("--in", flags->in, "JSONL; each line has ids or text")
       ->required();
@@ -230,7 +234,9 @@ void AddScoreCommand(CLI::App& app, Command* chosen) {
 
   CLI::App* tokenize =
       app.add_subcommand("tokenize", "Token ids of texts, and texts of ids.");
-  tokenize->add_option("checkpoint", flags->checkpoint, "A Hugging Face folder")
+  tokenize
+      ->add_option("checkpoint", flags->checkpoint,
+                   "A checkpoint's folder, or a run (finished or running)")
       ->required();
   tokenize->add_option("--in", flags->in, "JSONL; each line has ids or text")
       ->required();

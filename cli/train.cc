@@ -1,6 +1,7 @@
-// ponder train, and the same for one stage alone: ponder sft, grpo, eval,
-// sample.
+// ponder train, and the same for stages of one kind: ponder pretrain, sft,
+// grpo, distill, eval, sample.
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>
@@ -10,6 +11,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "base/nearest_name.h"
 #include "base/status_macros.h"
 #include "cli/command.h"
 #include "cli/compare_evaluations.h"
@@ -30,27 +32,72 @@ struct TrainFlags {
   std::vector<std::string> data;
   std::vector<std::string> compare;
   bool json = false;
-  std::string kind;  // Of the stages to run; empty: all.
+  std::string kind;   // Of the stages to run; empty: all.
+  std::string stage;  // The only one of this kind; empty: all.
 };
 
-// Leaves the stages of one kind, which then start from the configuration's
-// policy; a configuration that has none gets one with defaults.
-void KeepStages(const std::string& kind, RunConfig* config) {
+// Whether the command `kind` runs the stage. `ponder distill` is on-policy
+// distillation, a kind of grpo.
+bool IsOfKind(const Stage& stage, const std::string& kind) {
+  if (kind == "distill") {
+    return stage.grpo().advantage() == GrpoStage::REVERSE_KL;
+  }
+  return StageKind(stage) == kind;
+}
+
+// Leaves the stages of one kind, or the one called `name`, which then start
+// from the configuration's policy, and in front of them those that make data. A
+// configuration that has none gets one with defaults. What a stage goes on from
+// may not become random weights.
+absl::Status KeepStages(const std::string& kind, const std::string& name,
+                        RunConfig* config) {
   RunConfig kept = *config;
   kept.clear_stage();
+  std::vector<std::string> names;
   for (const Stage& stage : config->stage()) {
-    if (StageKind(stage) != kind) continue;
-    *kept.add_stage() = stage;
-    kept.mutable_stage()->rbegin()->clear_init_from();
+    if (stage.has_data()) *kept.add_stage() = stage;
   }
-  if (kept.stage().empty()) {
+  bool starts_afresh = true;  // Nothing was trained before, also in `kept`.
+  for (const Stage& stage : config->stage()) {
+    const bool is_kept =
+        IsOfKind(stage, kind) && (name.empty() || name == StageName(stage));
+    if (IsOfKind(stage, kind)) names.push_back(StageName(stage));
+    if (is_kept && !starts_afresh && !stage.has_policy() &&
+        config->policy().init() == PolicyConfig::RANDOM) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "stage ", StageName(stage),
+          " goes on from an earlier one, which `ponder ", kind,
+          "` does not run; give the policy that it starts from with --policy "
+          "FOLDER"));
+    }
+    if (is_kept) {
+      *kept.add_stage() = stage;
+      kept.mutable_stage()->rbegin()->clear_init_from();
+    } else if (TrainsPolicy(stage)) {
+      starts_afresh = false;
+    }
+  }
+  if (!name.empty() && std::count(names.begin(), names.end(), name) == 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--stage: the configuration has no ", kind,
+                     " stage named \"", name, "\"", NameHint(name, names)));
+  }
+  if (names.empty() && kind == "distill") {
+    return absl::InvalidArgumentError(
+        "the configuration has no stage with grpo { advantage: REVERSE_KL }, "
+        "which on-policy distillation is; to learn from a teacher's samples "
+        "use `ponder sample` and `ponder sft`");
+  }
+  if (names.empty()) {
     Stage* stage = kept.add_stage();
+    if (kind == "pretrain") stage->mutable_pretrain();
     if (kind == "sft") stage->mutable_sft();
     if (kind == "grpo") stage->mutable_grpo();
     if (kind == "eval") stage->mutable_eval();
     if (kind == "sample") stage->mutable_sample();
   }
   *config = std::move(kept);
+  return absl::OkStatus();
 }
 
 // Without a configuration a prompt and its response get what the policy has
@@ -103,8 +150,15 @@ absl::StatusOr<RunConfig> ConfigOf(const TrainFlags& flags) {
     config.set_name(FreeRunName(config));
   }
   if (!flags.kind.empty()) {
-    KeepStages(flags.kind, &config);
-    PONDER_RETURN_IF_ERROR(ValidateRunConfig(config));
+    PONDER_RETURN_IF_ERROR(KeepStages(flags.kind, flags.stage, &config));
+    const absl::Status valid = ValidateRunConfig(config);
+    if (!valid.ok()) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          valid.message(), " (`ponder ", flags.kind,
+          "` runs the stages of its kind alone; what names another one is "
+          "cleared with --set, as in --set "
+          "stage[NAME].grpo.core_seconds_of_stages=)"));
+    }
   }
   return config;
 }
@@ -115,7 +169,9 @@ absl::Status RunTraining(const TrainFlags& flags) {
   }
   TrainOptions options;
   options.resume = flags.resume;
-  if (flags.resume.empty() == (flags.config.empty() && flags.policy.empty())) {
+  const bool has_input =
+      !flags.config.empty() || (flags.kind == "eval" && !flags.policy.empty());
+  if (flags.resume.empty() != has_input) {
     return absl::InvalidArgumentError(
         flags.kind == "eval"
             ? "give --policy FOLDER with --data FILE, --config FILE, --resume "
@@ -149,8 +205,6 @@ absl::Status RunTraining(const TrainFlags& flags) {
 }
 
 void AddEvalOptions(CLI::App* command, TrainFlags* flags) {
-  command->add_option("--policy", flags->policy,
-                      "A Hugging Face folder; then --config may be left out");
   command->add_option("--data", flags->data,
                       "JSONL files with problems, instead of eval_data");
   command
@@ -179,13 +233,29 @@ void AddTrainCommand(CLI::App& app, Command* chosen) {
     command->add_flag("--dry-run", flags->dry_run,
                       "Print the resolved configuration, the memory plan and "
                       "the expected step time, and stop");
+    if (name != "train") {
+      command->add_option(
+          "--policy", flags->policy,
+          name == "eval"
+              ? "A Hugging Face folder; then --config may be left out"
+              : "A Hugging Face folder: what the first stage starts from, in "
+                "place of the configuration's policy");
+      command->add_option("--stage", flags->stage,
+                          "Run this one only, by its name; the others of its "
+                          "kind are left out");
+    }
     if (name == "eval") AddEvalOptions(command, flags.get());
     command->callback(
         [flags, chosen] { *chosen = [flags] { return RunTraining(*flags); }; });
   };
   add("train", "Run the stages of a configuration.");
-  add("sft", "Run only the supervised stages of a configuration.");
+  add("pretrain", "Run only the pre-training stages of a configuration.");
+  add("sft", "Run only the fine-tuning stages of a configuration.");
   add("grpo", "Run only the GRPO stages of a configuration.");
+  add("distill",
+      "Run only on-policy distillation: the grpo stages with a teacher in "
+      "place "
+      "of rewards.");
   add("eval", "Evaluate the configuration's policy on its eval_data.");
   add("sample", "Write scored samples of the configuration's policy.");
 }

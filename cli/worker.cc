@@ -8,7 +8,7 @@
 
 #include "ATen/Parallel.h"
 #include "cli/command.h"
-#include "cli/number_checks.h"
+#include "cli/flag_checks.h"
 
 namespace ponder {
 
@@ -22,8 +22,9 @@ void AddWorkerCommand(CLI::App& app, Command* chosen) {
       "worker", "Sample for a trainer: lease prompts, submit scored groups.");
   command
       ->add_option("--coordinator", flags->worker.coordinator_address,
-                   "The trainer's host:port")
-      ->required();
+                   "The trainer's HOST:PORT")
+      ->required()
+      ->check(HostAndPort());
   command->add_option("--name", flags->worker.name, "Name in logs");
   command
       ->add_option("--device", flags->worker.device,

@@ -102,14 +102,12 @@ std::vector<HealthRules::Rule> HealthRules::Judge(
                 "raise clip_high or set entropy_coef");
   const double diff_limit =
       std::min(config_.warn_logprob_diff(), config_.max_logprob_diff());
-  const bool too_far =
-      above(health.logprob_diff_mean, config_.max_logprob_diff());
-  add(HealthConfig::mismatch, above(health.logprob_diff_mean, diff_limit),
-      too_far,
+  const double diff = health.logprob_diff_mean.value_or(0);
+  const bool too_far = above(diff, config_.max_logprob_diff());
+  add(HealthConfig::mismatch, above(diff, diff_limit), too_far,
       absl::StrFormat("log-probabilities of sampler and learner differ by "
                       "%.2g, at most %.2g may be",
-                      health.logprob_diff_mean,
-                      too_far ? config_.max_logprob_diff() : diff_limit),
+                      diff, too_far ? config_.max_logprob_diff() : diff_limit),
       "the workers do not sample from the policy that is trained; this is a "
       "fault of the program or of a worker's build");
   add_one_limit(
@@ -175,11 +173,15 @@ HealthReport HealthRules::Check(int64_t step, const StepHealth& health) {
   report.advice = absl::StrJoin(began, "; ");
   report.line = absl::StrFormat(
       "%s; %s of groups have signal, %s truncated, %s unscorable, entropy "
-      "%.3g, sampler and learner differ by %.1e, gradient norm %.3g",
+      "%.3g, %s, gradient norm %.3g",
       broken.empty() ? "healthy" : absl::StrJoin(broken, ", "),
       Percent(1 - health.zero_signal_fraction), Percent(health.clip_ratio),
       Percent(health.unscorable_fraction), health.entropy,
-      health.logprob_diff_mean, health.grad_norm);
+      health.logprob_diff_mean
+          ? absl::StrFormat("sampler and learner differ by %.1e",
+                            *health.logprob_diff_mean)
+          : "all samples are of older policies",
+      health.grad_norm);
 
   if (first_rewards_.size() < kWindow) {
     first_rewards_.push_back(health.reward);

@@ -18,11 +18,13 @@ namespace ponder {
 
 // What the rules look at, of one step.
 struct StepHealth {
-  double unscorable_fraction = 0;   // Of the samples.
-  double correct_fraction = 0;      // Of the samples.
-  double clip_ratio = 0;            // Share of samples cut at the token limit.
-  double entropy = 0;               // Mean over tokens, nats.
-  double logprob_diff_mean = 0;     // |sampler - learner|, mean over tokens.
+  double unscorable_fraction = 0;  // Of the samples.
+  double correct_fraction = 0;     // Of the samples.
+  double clip_ratio = 0;           // Share of samples cut at the token limit.
+  double entropy = 0;              // Mean over tokens, nats.
+  // |sampler - learner|, mean over tokens that the policy itself sampled; none:
+  // all were an older one's, which has nothing to say here.
+  std::optional<double> logprob_diff_mean = 0;
   double zero_signal_fraction = 0;  // Groups whose rewards are all equal.
   double grad_norm = 0;             // Before clipping.
   double reward = 0;                // Mean over the samples.

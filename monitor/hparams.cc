@@ -42,6 +42,9 @@ void AddStage(const Stage& stage, int index, Hparams* out) {
   if (stage.has_init_from()) {
     (*out)[Joined(path, "init_from")] = stage.init_from();
   }
+  if (stage.has_policy()) {
+    AddMessage(Joined(path, "policy"), stage.policy(), out);
+  }
   if (kind == nullptr) return;
   AddMessage(path, stage.GetReflection()->GetMessage(stage, kind), out);
 }

@@ -40,6 +40,12 @@ std::vector<MetricSection> MakeTable() {
             "Answers too long, deep or large to be compared: wrong.", "0",
             "a policy that learns to write such answers games nothing, but "
             "wastes tokens; look at samples"},
+           {"reward/{all_correct,all_wrong}_frac", "share of groups",
+            "Every sample of the group was right, or wrong: with verdicts "
+            "alone such groups teach nothing.",
+            "both below 0.5",
+            "all right: harder problems; all wrong: easier ones, or more "
+            "samples_per_prompt"},
            {"reward/timeout_frac", "share of samples",
             "Programs that ran into their time limit: wrong.", "near 0",
             "raise reward.sandbox.wall_seconds or suite_wall_seconds if right "
@@ -65,7 +71,9 @@ std::vector<MetricSection> MakeTable() {
        "What the learner makes of the rewards.",
        {
            {"frac_reward_zero_std", "share of groups",
-            "Groups whose rewards are all equal: no gradient comes from them.",
+            "Groups of at least two samples whose rewards are all equal, what "
+            "dynamic sampling drops included: no group-relative gradient comes "
+            "from them.",
             "0.1 to 0.7; near 1 nothing is learned",
             "all right: harder problems; all wrong: easier ones, a longer cold "
             "start or more samples_per_prompt; or dynamic_sampling and "
@@ -116,6 +124,10 @@ std::vector<MetricSection> MakeTable() {
             "lower the learning rate or updates_per_step"},
            {"actor/pg_clipfrac_lower", "share of tokens",
             "Tokens that the dual clip counts for.", "near 0", ""},
+           {"actor/off_policy_masked_frac", "share of tokens",
+            "Of sequences that off_policy_mask leaves out.", "below 0.2",
+            "lower max_staleness or updates_per_step, or raise "
+            "off_policy_mask"},
            {"actor/ppo_kl", "nats a token",
             "How far an update's policy is from the one that it started from.",
             "below 0.05", "lower the learning rate or updates_per_step"},
@@ -195,7 +207,7 @@ std::vector<MetricSection> MakeTable() {
            {"rollout_corr/chi2_{token,seq}", "",
             "Chi-square divergence of tokens and of whole sequences.", "near 0",
             ""},
-           {"rollout_corr/rollout_is_{mean,max,min}", "weight",
+           {"rollout_corr/rollout_is_{mean,max,min,std}", "weight",
             "Importance weights of tokens; only with importance weights.",
             "mean near 1", "lower max_staleness"},
            {"rollout_corr/rollout_is_eff_sample_size", "share",
@@ -218,8 +230,11 @@ std::vector<MetricSection> MakeTable() {
       {"Held-out problems",
        "Of each evaluation. `<set>` may be followed by a difficulty. The "
        "figures are acc_strict and acc_flexible (greedy; flexible ignores the "
-       "form of the answer), avg@k, avg@k_flexible, maj@k and the unbiased "
-       "pass@k = 1 - C(n-c,k)/C(n,k).",
+       "form of the answer, which is maths' alone: elsewhere it is strict), "
+       "avg@k, avg@k_flexible, maj@k and the unbiased pass@k = 1 - "
+       "C(n-c,k)/C(n,k). Of a problem of which fewer than k samples could be "
+       "scored, n is these and so is k; in maj@k wrong answers vote together "
+       "where their texts are equal.",
        {
            {"val-core/<set>/<figure>", "share of problems", "The figure.",
             "rises with the reward",
@@ -295,8 +310,24 @@ std::vector<MetricSection> MakeTable() {
             "Mean over groups: from last token to last score.",
             "far below timing_s/gen",
             "more reward.sandbox_slots, or workers of the plug-in"},
-           {"timing_s/update_actor", "seconds",
-            "Passes and updates of the policy, of the critic too.", "", ""},
+           {"timing_s/update_actor", "seconds", "Updates of the policy.", "",
+            ""},
+           {"timing_s/{update_critic,values}", "seconds",
+            "Updates of the critic, and its pass before them; GAE only.", "",
+            ""},
+           {"timing_s/{old_log_prob,ref}", "seconds",
+            "Passes before the updates: of the policy where training is "
+            "decoupled, of the reference where there is one.",
+            "below timing_s/update_actor", ""},
+           {"timing_s/adv", "seconds", "Advantages.", "far below the others",
+            ""},
+           {"timing_s/testing", "seconds", "An evaluation.",
+            "a small share of the steps since the last one",
+            "raise grpo.eval_every, or lower eval.problems or eval.samples"},
+           {"timing_s/save_checkpoint", "seconds",
+            "Writing checkpoints since the step before.",
+            "a small share of the steps since the last one",
+            "raise checkpoint.every_steps"},
            {"timing_s/update_weights", "seconds", "Publishing the new policy.",
             "", ""},
            {"perf/time_per_step", "seconds", "timing_s/step by verl's name.",
@@ -306,6 +337,17 @@ std::vector<MetricSection> MakeTable() {
             "learning.",
             "", ""},
            {"perf/throughput", "tokens a second", "Of these.", "", ""},
+           {"perf/mfu/actor", "share",
+            "Model FLOPs utilisation of timing_s/update_actor, or of a step of "
+            "supervised training: operations of forward and backward passes "
+            "(PaLM's count, with causal attention) against those of a large "
+            "product, timed at the start of the run with the same threads and "
+            "type.",
+            "0.3 to 0.6 for a large policy; a small one has small products",
+            "raise learner.micro_batch_tokens; other work on the machine "
+            "lowers it, as does activation_checkpointing"},
+           {"perf/mfu/actor_infer", "share",
+            "The same of timing_s/old_log_prob, a forward pass.", "", ""},
            {"perf/cpu_memory_used_gb", "GB",
             "Peak resident memory of the trainer.",
             "below what --dry-run planned", ""},

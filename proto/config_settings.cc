@@ -135,15 +135,20 @@ absl::StatusOr<int> ChooseElement(const Segment& segment,
                    NameHint(*segment.element, names)));
 }
 
-// A setting may not turn a stage of one kind into another.
+// A setting may not turn a stage of one kind into another; a value takes the
+// place of the other that there may be.
 absl::Status CheckOneof(const FieldDescriptor* field, const Message& message) {
-  if (field->real_containing_oneof() == nullptr) return absl::OkStatus();
+  if (field->real_containing_oneof() == nullptr ||
+      field->cpp_type() != FieldDescriptor::CPPTYPE_MESSAGE) {
+    return absl::OkStatus();
+  }
   const FieldDescriptor* set = message.GetReflection()->GetOneofFieldDescriptor(
       message, field->real_containing_oneof());
   if (set == nullptr || set == field) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat("\"", ElementName(message),
-                                                 "\" holds ", set->name(),
-                                                 ", not ", field->name()));
+  const std::string name = ElementName(message);
+  return absl::InvalidArgumentError(absl::StrCat(
+      name.empty() ? std::string("it") : absl::StrCat("\"", name, "\""),
+      " holds ", set->name(), ", not ", field->name()));
 }
 
 // Sets or adds one value.

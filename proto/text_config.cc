@@ -239,6 +239,20 @@ std::string StageName(const Stage& stage) {
   return stage.has_name() ? stage.name() : StageKind(stage);
 }
 
+const SupervisedStage* SupervisedOf(const Stage& stage) {
+  if (stage.has_pretrain()) return &stage.pretrain();
+  if (stage.has_sft()) return &stage.sft();
+  return nullptr;
+}
+
+bool TrainsPolicy(const Stage& stage) {
+  return SupervisedOf(stage) != nullptr || stage.has_grpo();
+}
+
+bool HasTeacher(const GrpoStage& stage) {
+  return stage.teacher_policy_case() != GrpoStage::TEACHER_POLICY_NOT_SET;
+}
+
 std::string DataSetName(const DataSet& data_set) {
   if (data_set.has_name()) return data_set.name();
   return std::filesystem::path(data_set.path()).stem().string();

@@ -37,11 +37,21 @@ absl::Status ValidateRunConfig(const RunConfig& config);
 // written out.
 std::string RunConfigToText(const RunConfig& config);
 
-// `name`, or else the kind: data, sft, grpo, eval, sample.
+// `name`, or else the kind: data, pretrain, sft, grpo, eval, sample.
 std::string StageName(const Stage& stage);
 
 // The name of the kind field that is set; empty if none is.
 std::string StageKind(const Stage& stage);
+
+// What a stage of kind pretrain or sft holds; null for the others. Valid as
+// long as `stage` is.
+const SupervisedStage* SupervisedOf(const Stage& stage);
+
+// Whether the stage changes a policy: pretrain, sft and grpo.
+bool TrainsPolicy(const Stage& stage);
+
+// Whether the stage's reference is not its first policy.
+bool HasTeacher(const GrpoStage& stage);
 
 // `name`, or else the file's name without folder and extension.
 std::string DataSetName(const DataSet& data_set);

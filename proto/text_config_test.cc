@@ -107,6 +107,9 @@ TEST_F(TextConfigTest, ValuesOutOfRangeHaveAPosition) {
             "8:25: stage[1].grpo.samples_per_prompt: 1; wanted at least 2; an "
             "advantage is relative to the rest of its group");
   // A value that is not given has the position of what is around it.
+  EXPECT_EQ(Error("policy { init: RANDOM } data { path: \"a\" }\n"
+                  "stage { pretrain { batch_size: 0 } }"),
+            "2:20: stage[0].pretrain.batch_size: 0; wanted at least 1");
   EXPECT_THAT(Error("data { weight: 1 }"),
               StartsWith("1:1: data[0].path: missing"));
 }
@@ -203,6 +206,8 @@ TEST_F(TextConfigTest, RulesForEveryNumber) {
       {"stage[0].name=grpo", "no earlier stage has"},
       {"stage[0].init_from=grpo", "earlier stage that trains"},
       {"stage[2].sft.seconds_of_stage=cold", "wanted the name of an earlier"},
+      {"stage[1].grpo.teacher_path=", "wanted a Hugging Face folder"},
+      {"stage[1].grpo.teacher_path=a", "REVERSE_KL or a kl_coef above 0"},
   };
   for (const auto& [setting, want] : cases) {
     EXPECT_THAT(Error(kGood, {setting}), HasSubstr(want)) << setting;
@@ -210,6 +215,39 @@ TEST_F(TextConfigTest, RulesForEveryNumber) {
   // No effect where nothing else is wrong.
   EXPECT_EQ(Error(kGood, {"stage[1].grpo.optimizer.learning_rate=0"}),
             "no error");
+}
+
+TEST_F(TextConfigTest, AValueTakesThePlaceOfItsAlternative) {
+  std::string text = kGood;
+  text.replace(text.find("steps: 7"), 8,
+               "steps: 7 kl_coef: 0.1 teacher: \"cold_start\"");
+  const auto config = Load(text, {"stage[1].grpo.teacher_path=folder"});
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_FALSE(config->stage(1).grpo().has_teacher());
+  EXPECT_EQ(config->stage(1).grpo().teacher_path(), "folder");
+}
+
+TEST_F(TextConfigTest, TwoStagesDoNotWriteOneFile) {
+  EXPECT_THAT(Error(absl::StrCat(kGood,
+                                 "stage { name: \"a\" sample {} }\n"
+                                 "stage { name: \"b\" sample {} }\n")),
+              HasSubstr("wanted a file that no other stage writes"));
+}
+
+TEST_F(TextConfigTest, StagesThatTrain) {
+  Stage stage;
+  EXPECT_EQ(SupervisedOf(stage), nullptr);
+  EXPECT_FALSE(TrainsPolicy(stage));
+  stage.mutable_sample();
+  EXPECT_FALSE(TrainsPolicy(stage));
+  stage.mutable_grpo();
+  EXPECT_EQ(SupervisedOf(stage), nullptr);
+  EXPECT_TRUE(TrainsPolicy(stage));
+  stage.mutable_sft();
+  EXPECT_EQ(SupervisedOf(stage), &stage.sft());
+  stage.mutable_pretrain();
+  EXPECT_EQ(SupervisedOf(stage), &stage.pretrain());
+  EXPECT_TRUE(TrainsPolicy(stage));
 }
 
 TEST_F(TextConfigTest, ComponentOptions) {

@@ -227,6 +227,12 @@ std::vector<PairedDifference> Compare(const std::vector<ProblemResult>& a,
       pairs[problem.set].emplace_back(it->second, &problem);
     }
   }
+  if (pairs.size() > 1) {
+    auto& all = pairs[kAllSets];
+    for (const auto& [set, of_set] : pairs) {
+      if (set != kAllSets) all.insert(all.end(), of_set.begin(), of_set.end());
+    }
+  }
   std::vector<PairedDifference> differences;
   for (const auto& [set, of_set] : pairs) {
     AddDifference(set, "greedy", of_set, GreedyOf, &differences);
@@ -249,6 +255,27 @@ absl::Status WriteResults(const std::string& path,
   return WriteFileAtomically(path, text);
 }
 
+namespace {
+
+// Whether this is what ProblemResult::ToJson() writes.
+bool IsResult(const Json& json) {
+  const auto is = [&](const char* name, bool (Json::*type)() const noexcept,
+                      bool may_miss = true) {
+    return json.contains(name) ? (json[name].*type)() : may_miss;
+  };
+  return json.is_object() && is("set", &Json::is_string, false) &&
+         is("id", &Json::is_string, false) &&
+         is("scored", &Json::is_number_integer, false) &&
+         is("correct", &Json::is_number_integer, false) &&
+         is("flexible", &Json::is_number_integer) &&
+         is("difficulty", &Json::is_string) &&
+         is("greedy", &Json::is_boolean) &&
+         is("greedy_flexible", &Json::is_boolean) &&
+         is("majority", &Json::is_number);
+}
+
+}  // namespace
+
 absl::StatusOr<std::vector<ProblemResult>> ReadResults(
     const std::string& path) {
   PONDER_ASSIGN_OR_RETURN(const std::string text, ReadFile(path));
@@ -257,8 +284,7 @@ absl::StatusOr<std::vector<ProblemResult>> ReadResults(
        absl::StrSplit(text, '\n', absl::SkipEmpty())) {
     const Json json = Json::parse(line.begin(), line.end(), nullptr,
                                   /*allow_exceptions=*/false);
-    if (!json.is_object() || !json.contains("set") || !json.contains("id") ||
-        !json.contains("scored") || !json.contains("correct")) {
+    if (!IsResult(json)) {
       return absl::InvalidArgumentError(absl::StrCat(
           path, ": line ", results.size() + 1,
           " is no result of an evaluation; wanted RUN/eval/NAME.jsonl"));

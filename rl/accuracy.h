@@ -75,6 +75,9 @@ Figures FiguresOf(const std::vector<ProblemResult>& problems, int samples);
 double ValueOf(const Figures& figures, const std::string& name);
 
 // How much better B is than A on the problems that both were given.
+// What Compare() calls the problems of several sets together.
+inline constexpr char kAllSets[] = "all sets";
+
 struct PairedDifference {
   std::string set;
   std::string figure;  // greedy, or avg (the share of right samples).

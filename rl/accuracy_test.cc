@@ -3,10 +3,12 @@
 #include <bit>
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "base/file.h"
 #include "base/philox.h"
 #include "gtest/gtest.h"
 
@@ -150,6 +152,22 @@ TEST(ResultsTest, AreReadAsTheyWereWritten) {
 
 // The problems differ much, B is a little better on each: only a paired test
 // can see it.
+TEST(ReadResultsTest, WhatIsNoResultIsNamed) {
+  const std::string path = testing::TempDir() + "/results.jsonl";
+  for (const char* line :
+       {R"({"set": "a", "id": 3, "scored": 1, "correct": 1})",
+        R"({"set": "a", "id": "3", "scored": 1, "correct": 1, "greedy": 1})",
+        R"({"set": "a", "id": "3", "scored": "1", "correct": 1})",
+        R"({"set": "a", "id": "3", "scored": 1, "correct": 1,)"
+        R"( "majority": true})"}) {
+    ASSERT_TRUE(WriteFileAtomically(path, line).ok());
+    const auto results = ReadResults(path);
+    EXPECT_FALSE(results.ok()) << line;
+    EXPECT_NE(std::string(results.status().message()).find("line 1"),
+              std::string::npos);
+  }
+}
+
 TEST(CompareTest, PairsTheProblems) {
   std::vector<ProblemResult> a, b;
   for (int i = 0; i < 40; ++i) {
@@ -177,6 +195,25 @@ TEST(CompareTest, PairsTheProblems) {
   EXPECT_LT(found[1].b.low, found[1].a.high);
   // The same twice is no difference.
   EXPECT_EQ(Compare(a, a)[1].p_value, 1);
+}
+
+TEST(CompareTest, SeveralSetsAreComparedTogetherToo) {
+  std::vector<ProblemResult> a, b;
+  for (const char* set : {"one", "two"}) {
+    for (int i = 0; i < 10; ++i) {
+      const std::string id = absl::StrCat("p", i);
+      a.push_back(Problem(id, Wrong("1"), {Wrong("1")}));
+      b.push_back(
+          Problem(id, set[0] == 'o' ? Right() : Wrong("1"), {Wrong("1")}));
+      a.back().set = b.back().set = set;
+    }
+  }
+  std::map<std::string, double> gains;
+  for (const PairedDifference& d : Compare(a, b)) {
+    if (d.figure == "greedy") gains[d.set] = d.difference.value;
+  }
+  EXPECT_EQ(gains, (std::map<std::string, double>{
+                       {"one", 1}, {"two", 0}, {kAllSets, 0.5}}));
 }
 
 }  // namespace

@@ -13,6 +13,8 @@ double TokenWeight(const LossScale& scale, int64_t response_tokens) {
       return 1 / sequences;
     case Aggregation::kSeqMeanTokenSumNorm:
       return 1 / (sequences * static_cast<double>(scale.norm_tokens));
+    case Aggregation::kTokenSum:
+      return 1;
   }
   return 0;
 }

@@ -12,6 +12,7 @@ enum class Aggregation {
   kSeqMeanTokenMean,  // GRPO, arXiv:2402.03300, eq. 3.
   kSeqMeanTokenSum,
   kSeqMeanTokenSumNorm,  // Dr. GRPO, arXiv:2503.20783, sec. 3.1.
+  kTokenSum,
 };
 
 // The whole of one optimizer update. Counts are of all its sequences that have
@@ -30,6 +31,7 @@ struct LossScale {
 //   kSeqMeanTokenMean     1 / (B T)
 //   kSeqMeanTokenSum      1 / B
 //   kSeqMeanTokenSumNorm  1 / (B L)
+//   kTokenSum             1
 //
 // Names as in verl's loss_agg_mode.
 double TokenWeight(const LossScale& scale, int64_t response_tokens);

@@ -217,10 +217,12 @@ absl::StatusOr<Evaluation> Evaluate(Run& run, const std::string& stage,
   run.ChargeTime(/*evaluating=*/false);
   run.progress->Start(absl::StrCat("evaluate ", label), total,
                       Progress::Unit::kItem);
+  int64_t done = 0;
   PONDER_ASSIGN_OR_RETURN(
       const std::vector<FinishedGroup> groups,
-      run.fleet->Sample(std::move(leases),
-                        [&](int64_t done) { run.progress->Update(done, ""); }));
+      run.fleet->Sample(std::move(leases), [&](const FinishedGroup&) {
+        run.progress->Update(++done, "");
+      }));
   run.progress->Finish();
   std::map<std::string, Tally> tallies;
   for (const FinishedGroup& group : groups) {
@@ -268,6 +270,9 @@ Metrics EvaluationMetrics(const Evaluation& evaluation) {
                          a.response_length);
     metrics.emplace_back(absl::StrCat(aux, "thinking_share"), a.thinking_share);
     metrics.emplace_back(absl::StrCat(aux, "clip_ratio"), a.truncated);
+  }
+  if (!evaluation.sets.empty()) {
+    metrics.emplace_back("timing_s/testing", evaluation.seconds);
   }
   return metrics;
 }

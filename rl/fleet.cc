@@ -172,17 +172,18 @@ int64_t Fleet::Publish(TensorMap weights) {
 }
 
 absl::StatusOr<std::vector<FinishedGroup>> Fleet::Sample(
-    std::vector<Lease> leases, const std::function<void(int64_t)>& on_group) {
+    std::vector<Lease> leases,
+    const std::function<void(const FinishedGroup&)>& on_group) {
   std::map<std::string, size_t> place;
   for (size_t i = 0; i < leases.size(); ++i) place[leases[i].group_id()] = i;
   std::vector<FinishedGroup> groups(leases.size());
   Enqueue(std::move(leases));
-  for (size_t finished = 1; finished <= groups.size(); ++finished) {
+  for (size_t i = 0; i < groups.size(); ++i) {
     PONDER_ASSIGN_OR_RETURN(
         FinishedGroup group,
         Wait([&](const std::string& id) { return place.contains(id); }));
+    on_group(group);
     groups[place.at(group.lease.group_id())] = std::move(group);
-    on_group(static_cast<int64_t>(finished));
   }
   return groups;
 }

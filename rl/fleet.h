@@ -53,7 +53,8 @@ class Fleet final : public GroupSampler {
   // back and returns them in the order of `leases`. CANCELLED when a stop was
   // requested; what is still out is then forgotten.
   absl::StatusOr<std::vector<FinishedGroup>> Sample(
-      std::vector<Lease> leases, const std::function<void(int64_t)>& on_group);
+      std::vector<Lease> leases,
+      const std::function<void(const FinishedGroup&)>& on_group);
 
   void Enqueue(std::vector<Lease> leases) override;
   absl::StatusOr<FinishedGroup> Wait(

@@ -58,19 +58,17 @@ absl::Status GroupFeeder::WaitUntil(const std::function<bool()>& done) {
   return absl::OkStatus();
 }
 
-bool GroupFeeder::IsUseful(const FinishedGroup& group, int64_t policy_version,
-                           StepGroups* step) const {
+void GroupFeeder::Take(FinishedGroup group, int64_t policy_version,
+                       StepGroups* step) const {
   // What dynamic sampling carries over is a step older.
   const int64_t max_age = std::max<int64_t>(1, options_.max_staleness);
   if (policy_version - group.lease.policy_version() > max_age) {
     ++step->too_old;
-    return false;
+  } else if (options_.max_rounds > 0 && !has_spread_(group)) {
+    step->without_spread.push_back(std::move(group));
+  } else {
+    step->groups.push_back(std::move(group));
   }
-  if (options_.max_rounds > 0 && !has_spread_(group)) {
-    ++step->without_spread;
-    return false;
-  }
-  return true;
 }
 
 absl::Status GroupFeeder::TakeInOrder(int64_t policy_version,
@@ -78,8 +76,8 @@ absl::Status GroupFeeder::TakeInOrder(int64_t policy_version,
   const bool dynamic = options_.max_rounds > 0;
   const int64_t wanted = options_.prompts_per_step;
   while (static_cast<int64_t>(step->groups.size()) < wanted) {
-    if (dynamic &&
-        step->without_spread >= options_.max_rounds * options_.round_prompts) {
+    if (dynamic && static_cast<int64_t>(step->without_spread.size()) >=
+                       options_.max_rounds * options_.round_prompts) {
       step->too_few = true;
       return absl::OkStatus();
     }
@@ -91,10 +89,9 @@ absl::Status GroupFeeder::TakeInOrder(int64_t policy_version,
         WaitUntil([this] { return pending_.front().group.has_value(); }));
     FinishedGroup group = *std::move(pending_.front().group);
     pending_.pop_front();
-    if (IsUseful(group, policy_version, step)) {
-      step->groups.push_back(std::move(group));
-      continue;
-    }
+    const size_t before = step->groups.size();
+    Take(std::move(group), policy_version, step);
+    if (step->groups.size() > before) continue;
     --admitted_;
     // Without asynchrony, further prompts are given out a round at a time.
     if (options_.max_staleness > 0) PONDER_RETURN_IF_ERROR(AdmitUpTo(Limit()));

@@ -29,11 +29,11 @@ namespace ponder {
 // What a step learns from, and how it came to be.
 struct StepGroups {
   std::vector<FinishedGroup> groups;
-  int64_t without_spread = 0;  // Dropped by dynamic sampling.
-  int64_t too_old = 0;         // Dropped: their policy is too old.
-  int64_t cancelled = 0;       // Stragglers.
-  int64_t carried_over = 0;    // Finished and left for later steps.
-  bool too_few = false;        // Dynamic sampling ran out of rounds.
+  std::vector<FinishedGroup> without_spread;  // Dropped by dynamic sampling.
+  int64_t too_old = 0;       // Dropped: their policy is too old.
+  int64_t cancelled = 0;     // Stragglers.
+  int64_t carried_over = 0;  // Finished and left for later steps.
+  bool too_few = false;      // Dynamic sampling ran out of rounds.
 };
 
 // Used by one thread.
@@ -87,9 +87,9 @@ class GroupFeeder {
   absl::Status WaitUntil(const std::function<bool()>& done);
   absl::Status TakeInOrder(int64_t policy_version, StepGroups* step);
   absl::Status TakeFirstFinished(StepGroups* step);
-  // Whether the group in front may be learnt from; counts why not.
-  bool IsUseful(const FinishedGroup& group, int64_t policy_version,
-                StepGroups* step) const;
+  // Puts the group where it belongs in the step: learnt from, or why not.
+  void Take(FinishedGroup group, int64_t policy_version,
+            StepGroups* step) const;
   // How many may be admitted by now.
   int64_t Limit() const;
 

@@ -143,7 +143,7 @@ TEST_F(GroupFeederTest, DynamicSamplingReplacesGroupsWithoutSpread) {
   Feeder({.prompts_per_step = 2, .round_prompts = 2, .max_rounds = 10});
   const StepGroups step = Step();
   EXPECT_THAT(Ids(step), ElementsAre("1", "4"));
-  EXPECT_EQ(step.without_spread, 3);
+  EXPECT_EQ(step.without_spread.size(), 3);
   EXPECT_FALSE(step.too_few);
 }
 
@@ -172,7 +172,7 @@ TEST_F(GroupFeederTest, TooFewGroupsAreTrainedOn) {
   const StepGroups step = Step();
   EXPECT_TRUE(step.too_few);
   EXPECT_THAT(Ids(step), ElementsAre("4"));
-  EXPECT_EQ(step.without_spread, 12);
+  EXPECT_EQ(step.without_spread.size(), 12);
   // The next step starts afresh and has its own share of prompts, not more.
   dull_.clear();
   EXPECT_EQ(Step().groups.size(), 3u);

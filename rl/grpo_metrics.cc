@@ -1,6 +1,7 @@
 #include "rl/grpo_metrics.h"
 
 #include <algorithm>
+#include <cmath>
 #include <initializer_list>
 
 #include "rl/evaluation.h"
@@ -21,7 +22,8 @@ void Range::Log(const std::string& prefix, Metrics* metrics) const {
   metrics->push_back({prefix + "/min", min});
 }
 
-void BatchStats::Add(const FinishedGroup& group, int64_t policy_version) {
+void BatchStats::Add(const FinishedGroup& group, int64_t policy_version,
+                     bool mask_truncated) {
   for (const Sample& sample : group.samples) {
     const ScoredResponse& score = sample.score();
     const bool cut = sample.finish_reason() == "length";
@@ -39,6 +41,20 @@ void BatchStats::Add(const FinishedGroup& group, int64_t policy_version) {
       set_rewards[group.lease.data_set()].Add(score.reward());
     }
   }
+  const auto all = [&](Verdict verdict) {
+    return !group.samples.empty() &&
+           std::all_of(group.samples.begin(), group.samples.end(),
+                       [&](const Sample& sample) {
+                         return sample.score().verdict() == verdict;
+                       });
+  };
+  groups += 1;
+  if (group.samples.size() > 1) {
+    compared_groups += 1;
+    zero_spread += !HasSpread(ToTrainGroup(group, mask_truncated));
+  }
+  all_correct += all(CORRECT);
+  all_wrong += all(WRONG);
   prompt_length.Add(group.lease.prompt_ids_size());
   sampling_seconds.Add(group.timing.sampling_seconds());
   reward_wait_seconds.Add(group.timing.reward_wait_seconds());
@@ -46,13 +62,27 @@ void BatchStats::Add(const FinishedGroup& group, int64_t policy_version) {
       static_cast<double>(policy_version - group.lease.policy_version()));
 }
 
+double BatchStats::zero_spread_fraction() const {
+  return zero_spread / std::max(1.0, compared_groups);
+}
+
+double BatchStats::zero_signal_fraction(const GrpoStage& stage) const {
+  switch (stage.advantage()) {
+    case GrpoStage::REVERSE_KL:  // Its signal is the teacher's.
+      return 0;
+    case GrpoStage::REINFORCE_PLUS_PLUS:
+    case GrpoStage::GAE:
+      return score.count > 0 && score.min < score.max ? 0 : 1;
+    default:
+      return zero_spread_fraction();
+  }
+}
+
 double BatchStats::truncated_fraction() const {
   return truncated / std::max(1.0, samples);
 }
 
 void LearningStats::Add(const TrainGroup& group) {
-  groups += 1;
-  zero_spread += group.zero_spread;
   for (const TrainSequence& sequence : group.sequences) {
     for (const float a : sequence.advantages) advantage.Add(a);
     for (const float w : sequence.importance) {
@@ -75,10 +105,6 @@ void LearningStats::Add(const TrainGroup& group) {
       return_squares_ / n - value_return.mean() * value_return.mean();
   const double errors = error_squares_ / n - error_sum_ / n * error_sum_ / n;
   explained_variance = returns > 0 ? 1 - errors / returns : 0;
-}
-
-double LearningStats::zero_spread_fraction() const {
-  return zero_spread / std::max(1.0, groups);
 }
 
 namespace {
@@ -109,12 +135,17 @@ void LogBatch(const BatchStats& s, Metrics* metrics) {
             {"completions/min_terminated_length", ended.min}},
            metrics);
   }
+  if (s.compared_groups > 0) {
+    AddAll({{"frac_reward_zero_std", s.zero_spread_fraction()}}, metrics);
+  }
   s.scores.Log(metrics);
   for (const auto& [name, range] : s.set_rewards) {
     metrics->emplace_back("reward/" + name + "/mean", range.mean());
   }
   AddAll({{"response_length/clip_ratio", s.truncated_fraction()},
           {"response/thinking_frac", s.thinking / samples},
+          {"reward/all_correct_frac", s.all_correct / std::max(1.0, s.groups)},
+          {"reward/all_wrong_frac", s.all_wrong / std::max(1.0, s.groups)},
           {"timing_s/gen", s.sampling_seconds.mean()},
           {"timing_s/reward", s.reward_wait_seconds.mean()},
           {"staleness/mean", s.staleness.mean()},
@@ -129,13 +160,14 @@ void LogLearning(const LearningStats& s, Metrics* metrics) {
   if (s.value.count > 0) {
     AddAll({{"critic/vf_explained_var", s.explained_variance}}, metrics);
   }
-  AddAll({{"frac_reward_zero_std", s.zero_spread_fraction()}}, metrics);
   const Range& w = s.importance;
   if (w.count == 0) return;
   const double mean_square = s.importance_squares / w.count;
   AddAll({{"rollout_corr/rollout_is_mean", w.mean()},
           {"rollout_corr/rollout_is_max", w.max},
           {"rollout_corr/rollout_is_min", w.min},
+          {"rollout_corr/rollout_is_std",
+           std::sqrt(std::max(0.0, mean_square - w.mean() * w.mean()))},
           {"rollout_corr/rollout_is_eff_sample_size",
            mean_square > 0 ? w.mean() * w.mean() / mean_square : 0},
           {"rollout_corr/rollout_rs_masked_fraction", s.masked / w.count}},
@@ -145,7 +177,7 @@ void LogLearning(const LearningStats& s, Metrics* metrics) {
 void LogFeeding(const StepGroups& step, Metrics* metrics) {
   const auto number = [](auto count) { return static_cast<double>(count); };
   AddAll({{"sampling/groups", number(step.groups.size())},
-          {"sampling/dropped_zero_std", number(step.without_spread)},
+          {"sampling/dropped_zero_std", number(step.without_spread.size())},
           {"sampling/carried_over", number(step.carried_over)},
           {"sampling/cancelled", number(step.cancelled)},
           {"off_policy/dropped", number(step.too_old)}},

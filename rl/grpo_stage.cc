@@ -77,8 +77,8 @@ class GrpoRunner {
       core_seconds_limit_ += used;
     }
     PONDER_RETURN_IF_ERROR(run_.NeedFleet());
-    PONDER_ASSIGN_OR_RETURN(data_, run_.LoadStageData(stage_.data(), name_,
-                                                      /*sampled=*/true));
+    PONDER_ASSIGN_OR_RETURN(
+        data_, run_.LoadStageData(stage_.data(), name_, ApplyPromptLimit));
     for (const DataRows& rows : data_.sets) {
       PONDER_ASSIGN_OR_RETURN(const GoldCheck check,
                               CheckGoldAnswers(run_.fleet->rewards(), rows));
@@ -154,6 +154,10 @@ class GrpoRunner {
         Lease lease, MakeLease(run_, row, "train", name_, run_.state.step));
     lease.set_group_id(
         absl::StrCat(name_, "/", data_.source->drawn(), "/", attempt_));
+    for (RewardComponent& component :
+         *lease.mutable_problem()->mutable_components()) {
+      if (!Counts(component.name())) component.set_weight(0);
+    }
     for (int s = 0; s < stage_.samples_per_prompt(); ++s) {
       SampleSpec* spec = lease.add_samples();
       spec->set_index(s);
@@ -163,6 +167,13 @@ class GrpoRunner {
     }
     lease.set_data_set(set);
     return lease;
+  }
+
+  // Whether the reward component counts in this stage.
+  bool Counts(const std::string& component) const {
+    return stage_.reward().empty() ||
+           std::count(stage_.reward().begin(), stage_.reward().end(),
+                      component) > 0;
   }
 
   StreamKey KeyOf(const std::string& purpose, const Draw& draw) const {
@@ -220,7 +231,6 @@ class GrpoRunner {
     BatchStats batch;
     StepLearner::Result learnt;
     double sample_seconds = 0;
-    double learn_seconds = 0;
     double publish_seconds = 0;
     double seconds = 0;  // All in all.
     double core_seconds = 0;
@@ -236,18 +246,22 @@ class GrpoRunner {
 
     std::vector<TrainGroup> groups;
     for (const FinishedGroup& group : record.step.groups) {
-      record.batch.Add(group, version_);
+      record.batch.Add(group, version_, stage_.mask_truncated());
       if (stage_.dynamic_sampling().max_rounds() == 0) Observe(group);
       groups.push_back(ToTrainGroup(group, stage_.mask_truncated()));
+      for (TrainSequence& sequence : groups.back().sequences) {
+        sequence.stale = group.lease.policy_version() != version_;
+      }
+    }
+    for (const FinishedGroup& group : record.step.without_spread) {
+      record.batch.Add(group, version_, stage_.mask_truncated());
     }
     if (run_.state.stage_step == 0) PONDER_RETURN_IF_ERROR(Gate(groups));
 
-    const absl::Time learn_start = absl::Now();
     record.learnt = learner_->Learn(std::move(groups));
     const absl::Time publish_start = absl::Now();
     version_ = run_.PublishWeights(learner_->weights());
     const absl::Time end = absl::Now();
-    record.learn_seconds = absl::ToDoubleSeconds(publish_start - learn_start);
     record.publish_seconds = absl::ToDoubleSeconds(end - publish_start);
     record.seconds = absl::ToDoubleSeconds(end - start);
     record.core_seconds = CoreSecondsOfProcessTree() - core_start;
@@ -272,8 +286,8 @@ class GrpoRunner {
         "warning: step %d: after %d groups without spread only %d of %d "
         "prompts are left to learn from; it trains on these. Other data, or "
         "more dynamic_sampling.max_rounds, would fill the step",
-        run_.state.stage_step + 1, step.without_spread, step.groups.size(),
-        stage_.prompts_per_step()));
+        run_.state.stage_step + 1, step.without_spread.size(),
+        step.groups.size(), stage_.prompts_per_step()));
   }
 
   // Metrics, samples, health, the progress bar.
@@ -291,7 +305,7 @@ class GrpoRunner {
     PONDER_RETURN_IF_ERROR(run_.metrics->Log(run_.state.step, metrics));
     PONDER_RETURN_IF_ERROR(run_.metrics->LogHistogram(
         run_.state.step, "response_length", record.batch.lengths));
-    PONDER_RETURN_IF_ERROR(WriteSamples(record.step.groups));
+    PONDER_RETURN_IF_ERROR(WriteSamples(record.step));
     run_.progress->Update(
         run_.state.stage_step,
         absl::StrFormat("reward %.3f  length %.1f  %s",
@@ -321,7 +335,6 @@ class GrpoRunner {
     for (const auto& [name, value] :
          {std::pair<const char*, double>{"timing_s/sample",
                                          record.sample_seconds},
-          {"timing_s/update_actor", record.learn_seconds},
           {"timing_s/update_weights", record.publish_seconds},
           {"timing_s/step", seconds},
           {"sync/version", static_cast<double>(version_)},
@@ -338,6 +351,32 @@ class GrpoRunner {
           {"training/global_step", static_cast<double>(run_.state.step)},
           {"training/epoch", data_.Epoch()}}) {
       metrics->emplace_back(name, value);
+    }
+    LogLearningTimes(record.learnt, metrics);
+    run_.AddSaveTime(metrics);
+  }
+
+  // Of the parts that the step has.
+  void LogLearningTimes(const StepLearner::Result& learnt, Metrics* metrics) {
+    const StepLearner::Seconds& s = learnt.seconds;
+    for (const auto& [name, seconds] :
+         {std::pair<const char*, double>{"timing_s/ref", s.reference},
+          {"timing_s/values", s.values},
+          {"timing_s/old_log_prob", s.old_logprobs},
+          {"timing_s/adv", s.advantages},
+          {"timing_s/update_critic", s.update_critic},
+          {"timing_s/update_actor", s.update_policy}}) {
+      if (seconds > 0) metrics->emplace_back(name, seconds);
+    }
+    if (s.update_policy > 0) {
+      metrics->emplace_back(
+          "perf/mfu/actor",
+          run_.Utilisation(learnt.update.flops, s.update_policy));
+    }
+    if (s.old_logprobs > 0) {
+      metrics->emplace_back(
+          "perf/mfu/actor_infer",
+          run_.Utilisation(learnt.pass_flops, s.old_logprobs));
     }
   }
 
@@ -368,6 +407,9 @@ class GrpoRunner {
     metrics->push_back({"actor/pg_loss", u.loss});
     metrics->push_back({"actor/pg_clipfrac", u.clip_fraction});
     metrics->push_back({"actor/pg_clipfrac_lower", u.dual_clip_fraction});
+    if (stage_.off_policy_mask() > 0) {
+      metrics->emplace_back("actor/off_policy_masked_frac", u.masked_fraction);
+    }
     metrics->push_back({"actor/ppo_kl", u.approx_kl});
     metrics->push_back({"actor/grad_norm", u.grad_norm});
     metrics->push_back({"actor/lr", u.learning_rate});
@@ -400,10 +442,8 @@ class GrpoRunner {
     health.clip_ratio = batch.truncated_fraction();
     // Without a gradient nothing was measured: not a sign of collapse.
     health.entropy = update.applied ? update.entropy : 1.0;
-    // Samples of an older policy differ because the policy moved.
-    health.logprob_diff_mean =
-        batch.staleness.max > 0 ? 0 : record.learnt.mismatch.mean_abs;
-    health.zero_signal_fraction = record.learnt.learning.zero_spread_fraction();
+    health.logprob_diff_mean = record.learnt.fresh_abs_diff;
+    health.zero_signal_fraction = batch.zero_signal_fraction(stage_);
     health.grad_norm = update.grad_norm;
     return health_.Check(run_.state.stage_step, health);
   }
@@ -412,23 +452,28 @@ class GrpoRunner {
     return run_.folder.File(absl::StrCat("samples/", name_, ".jsonl"));
   }
 
-  absl::Status WriteSamples(const std::vector<FinishedGroup>& groups) {
+  // Those that are learned from first.
+  absl::Status WriteSamples(const StepGroups& step) {
     const std::string path = SamplesPath();
     std::ofstream out(path, std::ios::app);
-    for (size_t g = 0; g < groups.size(); ++g) {
-      out << SampleLines(groups[g], run_.state.step, static_cast<int64_t>(g),
-                         *run_.tokenizer);
+    int64_t index = 0;
+    const FinishedGroup* first = nullptr;
+    for (const auto* groups : {&step.groups, &step.without_spread}) {
+      for (const FinishedGroup& group : *groups) {
+        if (first == nullptr) first = &group;
+        out << SampleLines(group, run_.state.step, index++, *run_.tokenizer);
+      }
     }
     out.flush();
     if (!out) {
       return absl::ResourceExhaustedError(
           absl::StrCat(path, ": cannot be written; the disk may be full"));
     }
-    if (groups.empty() || groups[0].samples.empty()) return absl::OkStatus();
-    const Sample& shown = groups[0].samples[0];
+    if (first == nullptr || first->samples.empty()) return absl::OkStatus();
+    const Sample& shown = first->samples[0];
     return run_.metrics->LogText(
         run_.state.step, "samples",
-        absl::StrCat("**prompt**\n\n```\n", groups[0].lease.problem().prompt(),
+        absl::StrCat("**prompt**\n\n```\n", first->lease.problem().prompt(),
                      "\n```\n\n**response**, ",
                      Verdict_Name(shown.score().verdict()), "\n\n```\n",
                      shown.text(), "\n```\n"));

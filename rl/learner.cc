@@ -212,6 +212,7 @@ UpdateStats Learner::SupervisedUpdate(const std::vector<TrainSequence>& batch,
   const std::vector<int64_t> chosen = SequencesWithTargets(batch);
   const double count = static_cast<double>(CountTargets(batch, chosen));
   if (count == 0) return stats;
+  stats.flops = 3 * ForwardFlops(decoder_->config(), batch, chosen);
   Announce(
       {.supervised = true, .batch = &batch, .learning_rate = learning_rate});
   double tokens = 0;
@@ -246,6 +247,7 @@ UpdateStats Learner::PolicyUpdate(const std::vector<TrainSequence>& batch,
     }
   }
   if (chosen.empty()) return stats;
+  stats.flops = 3 * ForwardFlops(decoder_->config(), batch, chosen);
 
   Announce({.batch = &batch,
             .scale = scale,
@@ -278,14 +280,15 @@ UpdateStats Learner::PolicyUpdate(const std::vector<TrainSequence>& batch,
     stats.entropy += result.entropy.detach().sum().item<double>();
     stats.clip_fraction += loss.clipped;
     stats.dual_clip_fraction += loss.dual_clipped;
+    stats.masked_fraction += loss.masked;
     stats.approx_kl += loss.log_ratio;
     stats.reference_kl += loss.kl;
     tokens += static_cast<double>(pack.ids.size(0));
     ScatterTargets(result.logprobs, pack, &stats.logprobs);
   }
-  const std::vector<double*> means = {&stats.entropy, &stats.clip_fraction,
-                                      &stats.dual_clip_fraction,
-                                      &stats.approx_kl, &stats.reference_kl};
+  const std::vector<double*> means = {
+      &stats.entropy,         &stats.clip_fraction, &stats.dual_clip_fraction,
+      &stats.masked_fraction, &stats.approx_kl,     &stats.reference_kl};
   SumOverProcesses(means);
   SumOverProcesses({&stats.loss, &tokens});
   for (double* mean : means) {

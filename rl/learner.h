@@ -30,9 +30,11 @@ struct UpdateStats {
   double entropy = 0;    // Nats.
   bool applied = false;  // False: the gradient was not finite, or all zero.
   int64_t tokens = 0;    // Tokens of the forward passes, prompts included.
+  double flops = 0;      // Of forward and backward passes.
   // GRPO only.
   double clip_fraction = 0;
   double dual_clip_fraction = 0;
+  double masked_fraction = 0;  // By off_policy_mask.
   double approx_kl = 0;
   double reference_kl = 0;
   // Of the targets of each sequence, before the update; empty for those that

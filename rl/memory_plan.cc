@@ -6,13 +6,11 @@
 #include <thread>
 
 #include "ATen/Parallel.h"
-#include "ATen/ops/randn.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/time/clock.h"
-#include "absl/time/time.h"
-#include "policy/ops.h"
+#include "policy/checkpoint.h"
+#include "policy/flops.h"
 #include "proto/text_config.h"
 #include "rl/train_group.h"
 
@@ -36,16 +34,15 @@ const GrpoStage* FirstGrpo(const RunConfig& config) {
 }
 
 bool Trains(const RunConfig& config) {
-  return std::any_of(
-      config.stage().begin(), config.stage().end(),
-      [](const Stage& s) { return s.has_sft() || s.has_grpo(); });
+  return std::any_of(config.stage().begin(), config.stage().end(),
+                     TrainsPolicy);
 }
 
 bool Samples(const RunConfig& config) {
   return std::any_of(
       config.stage().begin(), config.stage().end(), [&](const Stage& s) {
         return s.has_grpo() || s.has_eval() || s.has_sample() ||
-               (s.has_sft() && s.evaluate() && config.eval_data_size() > 0);
+               (TrainsPolicy(s) && s.evaluate() && config.eval_data_size() > 0);
       });
 }
 
@@ -59,7 +56,8 @@ int64_t MicroBatchTokens(const RunConfig& config) {
   int64_t all = 0;
   for (const Stage& stage : config.stage()) {
     int64_t sequences = 0;
-    if (stage.has_sft()) sequences = stage.sft().batch_size();
+    const SupervisedStage* supervised = SupervisedOf(stage);
+    if (supervised != nullptr) sequences = supervised->batch_size();
     if (stage.has_grpo()) {
       sequences = int64_t{stage.grpo().prompts_per_step()} *
                   stage.grpo().samples_per_prompt() /
@@ -106,11 +104,25 @@ int64_t LayerElements(const ModelConfig& m) {
   return 4 * m.hidden_size + attention + network;
 }
 
-bool AnyReference(const RunConfig& config) {
-  return std::any_of(config.stage().begin(), config.stage().end(),
-                     [](const Stage& stage) {
-                       return stage.has_grpo() && HasReference(stage.grpo());
-                     });
+// Parameters of the stage's reference, which is the policy's first or a
+// teacher's. A teacher of this run has a plan of its own, in which it trains.
+int64_t ReferenceParameters(const GrpoStage& stage, const ModelConfig& policy) {
+  if (!stage.has_teacher_path()) return policy.NumParameters();
+  const auto files = ReadPolicyFiles(stage.teacher_path());
+  if (!files.ok()) return 0;  // The run will say so.
+  const auto teacher = ConfigOfFiles(*files, stage.teacher_path());
+  return teacher.ok() ? teacher->NumParameters() : 0;
+}
+
+// Of the largest reference of all stages; 0: none has one.
+int64_t ReferenceParameters(const RunConfig& config,
+                            const ModelConfig& policy) {
+  int64_t largest = 0;
+  for (const Stage& stage : config.stage()) {
+    if (!stage.has_grpo() || !HasReference(stage.grpo())) continue;
+    largest = std::max(largest, ReferenceParameters(stage.grpo(), policy));
+  }
+  return largest;
 }
 
 ProcessPlan PlanTrainer(const RunConfig& config, const ModelConfig& m) {
@@ -128,7 +140,9 @@ ProcessPlan PlanTrainer(const RunConfig& config, const ModelConfig& m) {
   plan.Add("gradients, float32", 4 * p);
   plan.Add("AdamW's moments, float32", 8 * p);
   const GrpoStage* grpo = FirstGrpo(config);
-  if (AnyReference(config)) plan.Add("reference policy", e * p);
+  if (const int64_t reference = ReferenceParameters(config, m)) {
+    plan.Add("reference policy", e * reference);
+  }
   if (grpo != nullptr && grpo->advantage() == GrpoStage::GAE) {
     plan.Add("critic with gradients and moments, float32", 16 * p);
   }
@@ -177,26 +191,6 @@ ProcessPlan PlanWorker(const RunConfig& config, const ModelConfig& m) {
 
 std::string Gib(int64_t bytes) {
   return absl::StrFormat("%.2f GiB", static_cast<double>(bytes) / (1 << 30));
-}
-
-// Floating-point operations a second of a product with `rows` rows, in the
-// run's type and with the threads that LibTorch uses.
-double ProductFlops(const ModelConfig& m, at::ScalarType dtype, int64_t rows) {
-  const at::NoGradGuard no_grad;
-  const at::Tensor w =
-      at::randn({m.intermediate_size, m.hidden_size}).to(dtype);
-  const at::Tensor x = at::randn({rows, m.hidden_size}).to(dtype);
-  Linear(x, w, at::Tensor());  // Warm.
-  const absl::Time start = absl::Now();
-  int64_t runs = 0;
-  do {
-    Linear(x, w, at::Tensor());
-    ++runs;
-  } while (absl::Now() - start < absl::Milliseconds(150));
-  return 2.0 *
-         static_cast<double>(runs * rows * m.intermediate_size *
-                             m.hidden_size) /
-         absl::ToDoubleSeconds(absl::Now() - start);
 }
 
 }  // namespace
@@ -292,44 +286,44 @@ absl::Status CheckMemory(const RunConfig& config, const ModelConfig& model) {
       " of memory at its peak, this machine has ", Gib(have), "; ", change));
 }
 
-std::string ExpectedStepTimes(const RunConfig& config,
-                              const ModelConfig& model) {
+std::string ExpectedStepTimes(const RunConfig& config, const ModelConfig& m) {
   const at::ScalarType dtype = config.policy().dtype() == PolicyConfig::BFLOAT16
                                    ? at::kBFloat16
                                    : at::kFloat;
-  const double many = ProductFlops(model, dtype, 1024);
-  const double p = static_cast<double>(model.NumParameters());
+  const auto flops = [&](int64_t rows) {
+    return MeasureProductFlops(rows, m.hidden_size, m.intermediate_size, dtype,
+                               at::kCPU);
+  };
+  const double many = flops(1024);
+  const int64_t prompt = config.prompt().max_prompt_tokens();
+  const int64_t response = config.prompt().max_response_tokens();
+  const double whole = ForwardFlops(m, prompt + response, response);
   // Forward and backward, and the forward pass again with checkpointing.
-  const double per_token =
-      p * (config.learner().activation_checkpointing() ? 8 : 6);
+  const int passes = config.learner().activation_checkpointing() ? 4 : 3;
   std::string text = absl::StrFormat(
       "Expected time (products run at %.0f GFLOP/s here, %d threads)\n",
       many / 1e9, at::get_num_threads());
   for (const Stage& stage : config.stage()) {
-    if (stage.has_sft()) {
-      const double tokens =
-          static_cast<double>(stage.sft().batch_size() * MaxTokens(config));
-      absl::StrAppendFormat(&text, "  stage %s: at most %.1f s a step\n",
-                            StageName(stage), per_token * tokens / many);
+    if (const SupervisedStage* supervised = SupervisedOf(stage)) {
+      const int64_t outputs =
+          stage.has_pretrain() ? prompt + response : response;
+      absl::StrAppendFormat(
+          &text, "  stage %s: at most %.1f s a step\n", StageName(stage),
+          passes * supervised->batch_size() *
+              ForwardFlops(m, prompt + response, outputs) / many);
     }
     if (stage.has_grpo()) {
       const GrpoStage& grpo = stage.grpo();
       const int64_t sequences =
           int64_t{grpo.prompts_per_step()} * grpo.samples_per_prompt();
-      const int64_t together =
-          std::clamp<int64_t>(sequences, 1, config.rollout().slots());
-      const double few = ProductFlops(model, dtype, together);
+      const double few =
+          flops(std::clamp<int64_t>(sequences, 1, config.rollout().slots()));
+      const double prefill = ForwardFlops(m, prompt, 0);
       const double learn =
-          per_token * static_cast<double>(sequences * MaxTokens(config)) / many;
+          passes * static_cast<double>(sequences) * whole / many;
       const double sample =
-          2 * p *
-              static_cast<double>(sequences *
-                                  config.prompt().max_response_tokens()) /
-              few +
-          2 * p *
-              static_cast<double>(grpo.prompts_per_step() *
-                                  config.prompt().max_prompt_tokens()) /
-              many;
+          static_cast<double>(sequences) * (whole - prefill) / few +
+          grpo.prompts_per_step() * prefill / many;
       absl::StrAppendFormat(
           &text,
           "  stage %s: at most %.1f s a step: %.1f s sampling, %.1f s "

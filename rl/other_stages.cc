@@ -1,7 +1,11 @@
 // The stages that change no policy: generating data, writing samples.
 
+#include <algorithm>
+#include <map>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
@@ -10,6 +14,7 @@
 #include "base/status_macros.h"
 #include "proto/text_config.h"
 #include "rl/data/tasks/generate.h"
+#include "rl/group_log.h"
 #include "rl/rejection.h"
 #include "rl/stages.h"
 #include "rl/train_group.h"
@@ -18,16 +23,82 @@ namespace ponder {
 
 namespace {
 
-// A line of the pass rates' file; empty if no sample could be scored.
-std::string PassRateLine(const FinishedGroup& group) {
-  const std::optional<double> rate = PassRate(group);
-  if (!rate) return "";
-  nlohmann::ordered_json line;
-  line["set"] = group.lease.data_set();
-  line["id"] = group.lease.problem().id();
-  line["samples"] = group.samples.size();
-  line["pass_rate"] = *rate;
-  return line.dump() + "\n";
+// Lines of the pass rates' file, one for each problem of which a sample could
+// be scored, in the order of `groups`.
+std::string PassRateLines(const std::vector<FinishedGroup>& groups) {
+  std::map<std::pair<std::string, std::string>, FinishedGroup> problems;
+  std::vector<const FinishedGroup*> order;
+  for (const FinishedGroup& group : groups) {
+    const auto [it, is_new] = problems.try_emplace(
+        {group.lease.data_set(), group.lease.problem().id()});
+    FinishedGroup& all = it->second;
+    if (is_new) {
+      all.lease = group.lease;
+      order.push_back(&all);
+    }
+    all.samples.insert(all.samples.end(), group.samples.begin(),
+                       group.samples.end());
+  }
+  std::string lines;
+  for (const FinishedGroup* group : order) {
+    const std::optional<double> rate = PassRate(*group);
+    if (!rate) continue;
+    nlohmann::ordered_json line;
+    line["set"] = group->lease.data_set();
+    line["id"] = group->lease.problem().id();
+    line["samples"] = group->samples.size();
+    line["pass_rate"] = *rate;
+    lines += line.dump() + "\n";
+  }
+  return lines;
+}
+
+// Groups of all leases in their order: those of the log, and the others, which
+// are sampled now and logged.
+absl::StatusOr<std::vector<FinishedGroup>> SampleRest(Run& run,
+                                                      const std::string& name,
+                                                      std::vector<Lease> leases,
+                                                      GroupLog* log) {
+  std::vector<FinishedGroup> groups(leases.size());
+  std::vector<Lease> rest;
+  std::vector<size_t> places;  // Of the rest in `groups`.
+  for (size_t i = 0; i < leases.size(); ++i) {
+    if (log->Take(leases[i], &groups[i])) continue;
+    rest.push_back(std::move(leases[i]));
+    places.push_back(i);
+  }
+  const int64_t all = static_cast<int64_t>(leases.size());
+  int64_t done = all - static_cast<int64_t>(rest.size());
+  run.progress->Start(name, all, Progress::Unit::kItem, done);
+  PONDER_ASSIGN_OR_RETURN(
+      std::vector<FinishedGroup> sampled,
+      run.fleet->Sample(std::move(rest), [&](const FinishedGroup& group) {
+        log->Append(group);
+        run.progress->Update(++done, "");
+      }));
+  PONDER_RETURN_IF_ERROR(log->status());
+  run.progress->Finish();
+  for (size_t i = 0; i < places.size(); ++i) {
+    groups[places[i]] = std::move(sampled[i]);
+  }
+  return groups;
+}
+
+// What the stage samples from: `prompts` draws, or every row once.
+std::vector<Draw> DrawsOf(const SampleStage& stage, const StageData& data) {
+  std::vector<Draw> draws;
+  for (int64_t p = 0; p < stage.prompts(); ++p) {
+    draws.push_back(data.source->Next());
+  }
+  if (stage.prompts() > 0) return draws;
+  for (size_t set = 0; set < data.sets.size(); ++set) {
+    for (size_t row = 0; row < data.sets[set].rows.size(); ++row) {
+      Draw& draw = draws.emplace_back();
+      draw.data_set = set;
+      draw.row = row;
+    }
+  }
+  return draws;
 }
 
 // A row for fine-tuning: what `row` asks and what the sample answers. `id`: of
@@ -84,17 +155,16 @@ absl::Status RunSampleStage(Run& run, const SampleStage& stage,
   const absl::Time start = absl::Now();
   PONDER_RETURN_IF_ERROR(run.NeedFleet());
   run.PublishWeights(run.weights);
-  PONDER_ASSIGN_OR_RETURN(StageData data, run.LoadStageData(stage.data(), name,
-                                                            /*sampled=*/true));
+  PONDER_ASSIGN_OR_RETURN(
+      StageData data, run.LoadStageData(stage.data(), name, ApplyPromptLimit));
   std::vector<Lease> leases;
   std::vector<const DataRow*> rows;    // Of the leases.
   std::vector<int64_t> first_samples;  // Of the problem in other leases.
-  for (int64_t p = 0; p < stage.prompts(); ++p) {
-    const Draw draw = data.source->Next();
+  for (const Draw& draw : DrawsOf(stage, data)) {
     const DataRow& row = data.Row(draw);
     PONDER_ASSIGN_OR_RETURN(
         Lease lease, MakeLease(run, row, "sample", name, run.state.step));
-    lease.set_group_id(absl::StrCat(name, "/", p));
+    lease.set_group_id(absl::StrCat(name, "/", leases.size()));
     for (int s = 0; s < stage.samples_per_prompt(); ++s) {
       SampleSpec* spec = lease.add_samples();
       spec->set_index(s);
@@ -116,13 +186,13 @@ absl::Status RunSampleStage(Run& run, const SampleStage& stage,
     first_samples.push_back(static_cast<int64_t>(draw.epoch) *
                             stage.samples_per_prompt());
   }
-  run.progress->Start(name, stage.prompts(), Progress::Unit::kItem);
+  const std::string log_path =
+      run.folder.File(absl::StrCat("samples/", name, ".groups"));
+  PONDER_ASSIGN_OR_RETURN(const auto log, GroupLog::Open(log_path));
   PONDER_ASSIGN_OR_RETURN(const std::vector<FinishedGroup> groups,
-                          run.fleet->Sample(std::move(leases), [&](int64_t n) {
-                            run.progress->Update(n, "");
-                          }));
-  run.progress->Finish();
-  std::string text, rates, kept;
+                          SampleRest(run, name, std::move(leases), log.get()));
+  const std::string rates = PassRateLines(groups);
+  std::string text, kept;
   std::vector<std::vector<int>> kept_samples(groups.size());
   if (stage.has_keep()) {
     run.kept.emplace();
@@ -134,7 +204,6 @@ absl::Status RunSampleStage(Run& run, const SampleStage& stage,
       return absl::StrCat(group.lease.problem().id(), "/",
                           first_samples[g] + sample.index());
     };
-    rates += PassRateLine(group);
     for (const int i : kept_samples[g]) {
       const Sample& sample = group.samples[static_cast<size_t>(i)];
       kept += KeptLine(*rows[g], id_of(sample), group.lease.data_set(), sample);
@@ -162,9 +231,11 @@ absl::Status RunSampleStage(Run& run, const SampleStage& stage,
       ExpandRunPath(stage.pass_rates_path(), run.folder.path());
   PONDER_RETURN_IF_ERROR(WriteFileAtomically(path, text));
   PONDER_RETURN_IF_ERROR(WriteFileAtomically(rates_path, rates));
+  log->Remove();
   run.progress->Print(absl::StrCat("wrote ", run.state.stage_samples,
                                    " samples to ", path, ", the pass rates of ",
-                                   groups.size(), " problems to ", rates_path));
+                                   std::count(rates.begin(), rates.end(), '\n'),
+                                   " problems to ", rates_path));
   if (!stage.has_keep()) return absl::OkStatus();
   if (run.kept->kept == 0) {
     return absl::FailedPreconditionError(absl::StrCat(

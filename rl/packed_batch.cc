@@ -1,6 +1,7 @@
 #include "rl/packed_batch.h"
 
 #include "ATen/ATen.h"
+#include "policy/flops.h"
 #include "rl/packing.h"
 
 namespace ponder {
@@ -39,6 +40,17 @@ std::vector<int64_t> SequencesWithTargets(
     if (!batch[i].targets.empty()) chosen.push_back(static_cast<int64_t>(i));
   }
   return chosen;
+}
+
+double ForwardFlops(const ModelConfig& model,
+                    const std::vector<TrainSequence>& batch,
+                    const std::vector<int64_t>& chosen) {
+  double flops = 0;
+  for (const int64_t i : chosen) {
+    flops += ForwardFlops(model, static_cast<int64_t>(batch[i].ids.size()),
+                          static_cast<int64_t>(batch[i].targets.size()));
+  }
+  return flops;
 }
 
 std::vector<PackedBatch> PackSequences(const std::vector<TrainSequence>& batch,

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "ATen/core/Tensor.h"
+#include "policy/model_config.h"
 #include "rl/aggregation.h"
 
 namespace ponder {
@@ -26,6 +27,7 @@ struct TrainSequence {
   // Of the critic: values before the step, and what it learns.
   std::vector<float> values;
   std::vector<float> returns;
+  bool stale = false;  // An older policy than the step's first sampled it.
 };
 
 // One micro-batch without padding.
@@ -41,6 +43,12 @@ struct PackedBatch {
 // Indices of the sequences that have targets.
 std::vector<int64_t> SequencesWithTargets(
     const std::vector<TrainSequence>& batch);
+
+// Operations of a forward pass over the sequences `chosen`, as ForwardFlops()
+// of policy/flops.h counts them.
+double ForwardFlops(const ModelConfig& model,
+                    const std::vector<TrainSequence>& batch,
+                    const std::vector<int64_t>& chosen);
 
 // The sequences `chosen` of the batch, at most max_tokens in each micro-batch
 // (see PackByTokens). Tensors are on `device`, and so are those of the

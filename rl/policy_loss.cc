@@ -9,6 +9,7 @@ using at::Tensor;
 
 constexpr double kMaxLogRatio = 20;
 constexpr double kMaxLogSequenceRatio = 10;
+constexpr double kDppoSquareCoef = 1e-3;
 
 Tensor ClipRatio(const Tensor& ratio, const PolicyLossOptions& options) {
   return ratio.clamp(1 - options.clip_low, 1 + options.clip_high);
@@ -62,6 +63,38 @@ Tensor CispoLosses(const Tensor& log_ratio, const PolicyLossInput& input,
   return -clipped * input.advantages * input.logprobs;
 }
 
+Tensor SapoLosses(const Tensor& log_ratio, const Tensor& advantages,
+                  const PolicyLossOptions& options) {
+  const Tensor tau =
+      at::where(advantages > 0,
+                at::full_like(advantages, options.sapo_positive_temperature),
+                at::full_like(advantages, options.sapo_negative_temperature));
+  return -4 / tau * at::sigmoid(tau * (log_ratio.exp() - 1)) * advantages;
+}
+
+Tensor DppoTvLosses(const Tensor& log_ratio, const PolicyLossInput& input,
+                    const PolicyLossOptions& options, PolicyLoss* result) {
+  const Tensor moved = input.logprobs.detach().exp() - input.old.exp();
+  const Tensor& a = input.advantages;
+  const Tensor dropped =
+      at::where(a > 0, moved > options.tv_bound, moved < -options.tv_bound);
+  result->clipped = dropped.sum().item<double>();
+  const Tensor gained = log_ratio.exp() * a;
+  return kDppoSquareCoef * log_ratio.square() -
+         at::where(dropped, at::zeros_like(gained), gained);
+}
+
+// Losses without those of the sequences that the policy has left behind.
+Tensor WithoutOffPolicy(const Tensor& losses, const Tensor& log_ratio,
+                        const PolicyLossInput& input,
+                        const PolicyLossOptions& options, PolicyLoss* result) {
+  const Tensor drift = SequenceMeans(-log_ratio.detach(), input.cu_tokens);
+  const Tensor masked =
+      (input.advantages < 0) & (drift > options.off_policy_mask);
+  result->masked = masked.sum().item<double>();
+  return at::where(masked, at::zeros_like(losses), losses);
+}
+
 }  // namespace
 
 PolicyLoss PolicyGradientLoss(const PolicyLossInput& input,
@@ -85,6 +118,15 @@ PolicyLoss PolicyGradientLoss(const PolicyLossInput& input,
     case Objective::kCispo:
       losses = CispoLosses(log_ratio, input, options, &result);
       break;
+    case Objective::kSapo:
+      losses = SapoLosses(log_ratio, input.advantages, options);
+      break;
+    case Objective::kDppoTv:
+      losses = DppoTvLosses(log_ratio, input, options, &result);
+      break;
+  }
+  if (options.off_policy_mask > 0) {
+    losses = WithoutOffPolicy(losses, log_ratio, input, options, &result);
   }
   if (input.importance.defined()) losses = losses * input.importance;
   if (options.kl_coef != 0) {

@@ -11,7 +11,7 @@
 
 namespace ponder {
 
-enum class Objective { kClipped, kGspo, kCispo };
+enum class Objective { kClipped, kGspo, kCispo, kSapo, kDppoTv };
 
 struct PolicyLossOptions {
   Objective objective = Objective::kClipped;
@@ -19,6 +19,10 @@ struct PolicyLossOptions {
   double clip_low = 0.2;
   double clip_high = 0.28;  // "Clip-higher", arXiv:2503.14476, sec. 3.1.
   double dual_clip = 3;     // 0: off. arXiv:1912.09729, eq. 5.
+  double sapo_positive_temperature = 1;
+  double sapo_negative_temperature = 1.05;
+  double tv_bound = 0.2;
+  double off_policy_mask = 0;  // delta; 0: off.
   double kl_coef = 0;
   KlEstimator kl_estimator = KlEstimator::kK3;
   double entropy_coef = 0;
@@ -36,7 +40,7 @@ struct PolicyLossInput {
   at::Tensor importance;
   at::Tensor reference;  // [N] undefined where kl_coef is 0.
   at::Tensor entropy;    // [N] nats; undefined where entropy_coef is 0.
-  // First token of each sequence, and N. Read by kGspo only.
+  // First token of each sequence, and N. Read by kGspo and off_policy_mask.
   std::vector<int64_t> cu_tokens;
 };
 
@@ -45,6 +49,7 @@ struct PolicyLoss {
   // Sums over the tokens, detached.
   double clipped = 0;       // Tokens whose ratio was clipped: see below.
   double dual_clipped = 0;  // Tokens whose loss is capped by the dual clip.
+  double masked = 0;        // Tokens that off_policy_mask leaves out.
   double log_ratio = 0;     // Of old - policy: the k1 estimate of KL.
   double kl = 0;            // Of the estimate of KL to the reference.
 };
@@ -65,6 +70,17 @@ struct PolicyLoss {
 //   kCispo     -sg[clamp(rho_t, 1 - clip_low, 1 + clip_high)] A_t logprobs_t
 //              (arXiv:2506.13585, eq. 4-5): no token loses its gradient.
 //              `clipped`: where the clamp changes the ratio.
+//   kSapo      -4 / tau sigmoid(tau (rho_t - 1)) A_t, tau by the sign of A_t
+//              (soft adaptive policy optimisation, arXiv:2511.20347, eq. 4-5):
+//              its gradient falls off on both sides of rho_t = 1.
+//   kDppoTv    -k_t rho_t A_t + 0.001 (log rho_t)^2, with k_t = 0 where the
+//              token's probability moved by more than tv_bound, up with A_t > 0
+//              or down with A_t <= 0, and else 1 (prime-rl's default loss).
+//              `clipped`: where k_t is 0.
+//
+// off_policy_mask, of any objective: importance_t l_t is 0 where A_t < 0 and
+// the mean over the sequence of old - logprobs is above delta (DeepSeek-V3.2,
+// arXiv:2512.02556, sec. 3.1, "off-policy sequence masking").
 PolicyLoss PolicyGradientLoss(const PolicyLossInput& input,
                               const PolicyLossOptions& options);
 

@@ -64,7 +64,9 @@ PolicyLossOptions OptionsOf(const nlohmann::json& c) {
   const std::map<std::string, Objective> objectives = {
       {"clipped", Objective::kClipped},
       {"gspo", Objective::kGspo},
-      {"cispo", Objective::kCispo}};
+      {"cispo", Objective::kCispo},
+      {"sapo", Objective::kSapo},
+      {"dppo_tv", Objective::kDppoTv}};
   const std::map<std::string, KlEstimator> estimators = {
       {"k1", KlEstimator::kK1},
       {"k2", KlEstimator::kK2},
@@ -75,6 +77,10 @@ PolicyLossOptions OptionsOf(const nlohmann::json& c) {
   options.clip_low = c["clip_low"];
   options.clip_high = c["clip_high"];
   options.dual_clip = c["dual_clip"];
+  options.sapo_positive_temperature = c["sapo_temperatures"][0];
+  options.sapo_negative_temperature = c["sapo_temperatures"][1];
+  options.tv_bound = c["tv_bound"];
+  options.off_policy_mask = c["off_policy_mask"];
   options.kl_coef = c["kl_coef"];
   options.kl_estimator = estimators.at(c["kl"]);
   options.entropy_coef = c["entropy_coef"];
@@ -86,7 +92,8 @@ LossScale ScaleOf(const nlohmann::json& c) {
       {"token_mean", Aggregation::kTokenMean},
       {"seq_mean_token_mean", Aggregation::kSeqMeanTokenMean},
       {"seq_mean_token_sum", Aggregation::kSeqMeanTokenSum},
-      {"seq_mean_token_sum_norm", Aggregation::kSeqMeanTokenSumNorm}};
+      {"seq_mean_token_sum_norm", Aggregation::kSeqMeanTokenSumNorm},
+      {"token_sum", Aggregation::kTokenSum}};
   return {aggregations.at(c["aggregation"]), c["tokens"], c["sequences"],
           c["norm_tokens"]};
 }
@@ -149,13 +156,14 @@ TEST(PolicyLossTest, MatchesPython) {
     EXPECT_NEAR(got.clipped / n, c["clip_fraction"].get<double>(), 1e-12);
     EXPECT_NEAR(got.dual_clipped / n, c["dual_clip_fraction"].get<double>(),
                 1e-12);
+    EXPECT_NEAR(got.masked / n, c["masked_fraction"].get<double>(), 1e-12);
     EXPECT_NEAR(got.log_ratio / n, c["approx_kl"].get<double>(), 1e-12);
     if (golden.options.kl_coef != 0) {
       EXPECT_NEAR(got.kl / n, c["reference_kl"].get<double>(), 1e-12);
     }
     ++num_cases;
   }
-  EXPECT_EQ(num_cases, 20);
+  EXPECT_EQ(num_cases, 27);
 }
 
 // Every objective and aggregation, cut between sequences into 1, 2 and 3 parts:

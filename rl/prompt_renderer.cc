@@ -1,5 +1,7 @@
 #include "rl/prompt_renderer.h"
 
+#include <algorithm>
+#include <numeric>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -16,6 +18,13 @@ namespace {
 constexpr char kPromptMark[] = "{prompt}";
 constexpr char kSystemMark[] = "{system}";
 constexpr char kThinkTag[] = "<think>";
+
+absl::Status NothingToLearn(const DataRow& row) {
+  return absl::InvalidArgumentError(absl::StrCat(
+      "row ", row.id,
+      " has nothing to learn from; wanted a response, messages with an "
+      "assistant's turn, or text"));
+}
 
 }  // namespace
 
@@ -139,13 +148,29 @@ absl::StatusOr<TrainSequence> PromptRenderer::Example(
       }
     }
   }
-  if (sequence.targets.empty()) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "row ", row.id,
-        " has nothing to learn from; supervised fine-tuning wants a response, "
-        "messages with an assistant's turn, or text"));
-  }
+  if (sequence.targets.empty()) return NothingToLearn(row);
   return sequence;
+}
+
+absl::StatusOr<std::vector<TrainSequence>> PromptRenderer::TextPieces(
+    const DataRow& row, int64_t max_tokens) const {
+  TrainSequence text;
+  if (!row.text.empty()) {
+    AppendResponse(row.text, &text);
+  } else {
+    PONDER_ASSIGN_OR_RETURN(text, Example(row));
+  }
+  std::vector<TrainSequence> pieces;
+  for (auto begin = text.ids.begin(); text.ids.end() - begin > 1;) {
+    const auto end = begin + std::min(max_tokens, text.ids.end() - begin);
+    TrainSequence& piece = pieces.emplace_back();
+    piece.ids.assign(begin, end);
+    piece.targets.resize(piece.ids.size() - 1);
+    std::iota(piece.targets.begin(), piece.targets.end(), 1);
+    begin = end - 1;
+  }
+  if (pieces.empty()) return NothingToLearn(row);
+  return pieces;
 }
 
 std::string PromptRenderer::JinjaTemplate() const {

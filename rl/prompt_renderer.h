@@ -1,5 +1,5 @@
 // From data rows to token ids: prompts for sampling, examples for supervised
-// fine-tuning.
+// fine-tuning, texts for pre-training.
 
 #ifndef PONDER_RL_PROMPT_RENDERER_H_
 #define PONDER_RL_PROMPT_RENDERER_H_
@@ -51,6 +51,13 @@ class PromptRenderer {
   // drop thoughts do, only the last answer counts. INVALID_ARGUMENT with the
   // row's id if it has none of these.
   absl::StatusOr<TrainSequence> Example(const DataRow& row) const;
+
+  // The same row as plain text, its `text` or all of an example, in pieces of
+  // at most max_tokens >= 2 tokens, each of which begins with the last token of
+  // the one before: every token counts once, those of prompts too, but the
+  // first.
+  absl::StatusOr<std::vector<TrainSequence>> TextPieces(
+      const DataRow& row, int64_t max_tokens) const;
 
   // prompt.template as a Jinja chat template, for the exported tokenizer.
   std::string JinjaTemplate() const;

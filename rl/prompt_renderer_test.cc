@@ -214,6 +214,56 @@ TEST_F(PromptRendererTest, OfATextEverythingCountsButTheFirstToken) {
   EXPECT_THAT(got->targets, ElementsAre(1, 2, 3));
 }
 
+TEST_F(PromptRendererTest, OfPlainTextThePromptCountsToo) {
+  DataRow row;
+  row.prompt = "2+3";
+  row.response = "5";
+  const auto got = Make("{prompt}=").TextPieces(row, 6);
+  ASSERT_TRUE(got.ok()) << got.status();
+  ASSERT_EQ(got->size(), 1u);
+  EXPECT_THAT((*got)[0].ids,
+              ElementsAre('2', '+', '3', '=', '5', kByteEndOfTextId));
+  EXPECT_THAT((*got)[0].targets, ElementsAre(1, 2, 3, 4, 5));
+}
+
+TEST_F(PromptRendererTest, ATextIsAllThatARowSays) {
+  DataRow row;
+  row.prompt = "2+3";
+  row.response = "5";
+  row.text = "ab";
+  const auto got = Make("{prompt}=").TextPieces(row, 6);
+  ASSERT_TRUE(got.ok()) << got.status();
+  ASSERT_EQ(got->size(), 1u);
+  EXPECT_THAT((*got)[0].ids, ElementsAre('a', 'b', kByteEndOfTextId));
+}
+
+TEST_F(PromptRendererTest, PiecesOfALongTextCountEachTokenOnce) {
+  DataRow row;
+  row.text = "abcdefgh";
+  for (const int64_t max_tokens : {2, 3, 4, 5, 8, 9, 10}) {
+    const auto got = Make("{prompt}").TextPieces(row, max_tokens);
+    ASSERT_TRUE(got.ok()) << got.status();
+    std::vector<int32_t> counted, first;
+    for (const TrainSequence& piece : *got) {
+      EXPECT_LE(static_cast<int64_t>(piece.ids.size()), max_tokens);
+      first.push_back(piece.ids[0]);
+      for (const int32_t t : piece.targets) counted.push_back(piece.ids[t]);
+    }
+    EXPECT_THAT(counted, ElementsAre('b', 'c', 'd', 'e', 'f', 'g', 'h',
+                                     kByteEndOfTextId))
+        << max_tokens;
+    EXPECT_EQ(first[0], 'a');
+  }
+}
+
+TEST_F(PromptRendererTest, ATextOfOneTokenTeachesNothing) {
+  DataRow row;
+  row.id = "p8";
+  row.text = "<|endoftext|>";
+  const absl::Status status = Make("{prompt}").TextPieces(row, 8).status();
+  EXPECT_THAT(std::string(status.message()), HasSubstr("row p8"));
+}
+
 TEST_F(PromptRendererTest, ARowWithoutAnAnswerIsNamed) {
   DataRow row;
   row.id = "p7";

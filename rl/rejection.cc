@@ -11,6 +11,21 @@
 namespace ponder {
 namespace {
 
+// Why samples are not kept, in the order of their tests.
+struct Reason {
+  int64_t RejectionCounts::*count;
+  const char* name;
+  const char* words;
+};
+constexpr Reason kReasons[] = {
+    {&RejectionCounts::wrong, "wrong", "wrong"},
+    {&RejectionCounts::truncated, "truncated", "truncated"},
+    {&RejectionCounts::too_long, "too_long", "too long"},
+    {&RejectionCounts::against_rule, "against_rule", "against a rule"},
+    {&RejectionCounts::repeated, "repeated", "repeated"},
+    {&RejectionCounts::beyond_most, "beyond_most", "more than max_per_problem"},
+};
+
 bool MeetsRules(const KeepSamples& keep, const Sample& sample) {
   for (const KeepRule& rule : keep.rule()) {
     bool met = false;
@@ -39,26 +54,22 @@ std::string RejectionCounts::Text() const {
   std::string text = absl::StrCat("kept ", kept, " of ", samples,
                                   " samples, of ", problems, " problems");
   std::string dropped;
-  for (const auto& [count, reason] :
-       {std::pair<int64_t, const char*>{wrong, "wrong"},
-        {truncated, "truncated"},
-        {too_long, "too long"},
-        {against_rule, "against a rule"},
-        {repeated, "repeated"},
-        {beyond_most, "more than max_per_problem"}}) {
+  for (const Reason& reason : kReasons) {
+    const int64_t count = this->*reason.count;
     if (count == 0) continue;
-    absl::StrAppend(&dropped, dropped.empty() ? "" : ", ", count, " ", reason);
+    absl::StrAppend(&dropped, dropped.empty() ? "" : ", ", count, " ",
+                    reason.words);
   }
   if (!dropped.empty()) absl::StrAppend(&text, "; dropped ", dropped);
   return text;
 }
 
 nlohmann::ordered_json RejectionCounts::ToJson() const {
-  return {{"samples", samples},           {"wrong", wrong},
-          {"truncated", truncated},       {"too_long", too_long},
-          {"against_rule", against_rule}, {"repeated", repeated},
-          {"beyond_most", beyond_most},   {"kept", kept},
-          {"problems", problems}};
+  nlohmann::ordered_json json = {{"samples", samples}};
+  for (const Reason& reason : kReasons) json[reason.name] = this->*reason.count;
+  json["kept"] = kept;
+  json["problems"] = problems;
+  return json;
 }
 
 std::vector<std::vector<int>> KeptSamples(

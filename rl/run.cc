@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <functional>
 #include <utility>
 
 #include "ATen/Parallel.h"
@@ -12,7 +13,10 @@
 #include "absl/time/clock.h"
 #include "base/status_macros.h"
 #include "policy/files/safetensors.h"
+#include "policy/flops.h"
+#include "policy/random_checkpoint.h"
 #include "proto/text_config.h"
+#include "rl/architecture.h"
 
 namespace ponder {
 
@@ -128,6 +132,7 @@ absl::StatusOr<std::unique_ptr<Learner>> Run::CreateLearner(
   options.optimizer = optimizer;
   options.dtype = dtype();
   options.max_tokens = max_tokens();
+  if (peak_flops == 0) peak_flops = MeasurePeakFlops(dtype(), device);
   const int processes = config.learner().processes();
   if (processes > 1 && learners == nullptr) {
     LearnerPool::Options pool;
@@ -143,6 +148,16 @@ absl::StatusOr<std::unique_ptr<Learner>> Run::CreateLearner(
   return Learner::Create(model, weights, options);
 }
 
+void Run::AddSaveTime(Metrics* step_metrics) {
+  if (save_seconds == 0) return;
+  step_metrics->emplace_back("timing_s/save_checkpoint",
+                             std::exchange(save_seconds, 0));
+}
+
+double Run::Utilisation(double flops, double seconds) const {
+  return flops / (seconds * peak_flops);
+}
+
 int64_t Run::PublishWeights(const TensorMap& source) {
   return fleet->Publish(CopyTensors(source, dtype(), at::kCPU));
 }
@@ -155,7 +170,8 @@ double StageData::Epoch() const {
 
 absl::StatusOr<StageData> Run::LoadStageData(
     const google::protobuf::RepeatedPtrField<std::string>& names,
-    const std::string& stage_name, bool sampled) {
+    const std::string& stage_name,
+    absl::Status (*limit)(Run& run, DataRows* rows)) {
   StageData data;
   std::vector<WeightedRows> weighted;
   for (const DataSet& set : config.data()) {
@@ -166,7 +182,7 @@ absl::StatusOr<StageData> Run::LoadStageData(
     }
     PONDER_ASSIGN_OR_RETURN(DataRows rows, LoadDataRows(set, folder.path()));
     if (!rows.note.empty()) progress->Print(rows.note);
-    if (sampled) PONDER_RETURN_IF_ERROR(ApplyPromptLimit(*this, &rows));
+    if (limit != nullptr) PONDER_RETURN_IF_ERROR(limit(*this, &rows));
     weighted.push_back(
         {name, static_cast<int64_t>(rows.rows.size()), set.weight()});
     data.sets.push_back(std::move(rows));
@@ -284,6 +300,7 @@ absl::StatusOr<double> Run::CoreSecondsOf(const std::string& stage) const {
 
 absl::StatusOr<std::string> Run::SaveCheckpoint(Learner* learner,
                                                 const TensorMap& more) {
+  const absl::Time start = absl::Now();
   UpdateClocks();
   TensorMap optimizer = more;
   if (learner != nullptr) {
@@ -300,7 +317,26 @@ absl::StatusOr<std::string> Run::SaveCheckpoint(Learner* learner,
   }
   PONDER_RETURN_IF_ERROR(folder.RemoveOldCheckpoints(
       std::max(1, config.checkpoint().keep_last()), keep));
+  save_seconds += absl::ToDoubleSeconds(absl::Now() - start);
   return saved;
+}
+
+absl::StatusOr<Checkpoint> Run::PolicyOf(const PolicyConfig& policy) const {
+  if (policy.init() == PolicyConfig::PRETRAINED) {
+    return LoadCheckpoint(policy.path(), at::kFloat);
+  }
+  // The renderer's template needs no tokenizer.
+  const PromptRenderer blank(config.prompt(), nullptr, nullptr, 0);
+  return RandomCheckpoint(ModelConfigOf(policy.architecture()),
+                          policy.architecture().initializer_range(),
+                          policy.architecture().matrix_gain(), config.seed(),
+                          blank.JinjaTemplate());
+}
+
+absl::StatusOr<Checkpoint> Run::StageStart() const {
+  return stage_start_folder.empty()
+             ? PolicyOf(stage_start_policy)
+             : LoadCheckpoint(stage_start_folder, at::kFloat);
 }
 
 absl::StatusOr<TensorMap> Run::LoadTrainerTensors() const {
@@ -359,37 +395,70 @@ absl::StatusOr<Lease> MakeLease(const Run& run, const DataRow& row,
   return lease;
 }
 
-absl::Status ApplyPromptLimit(Run& run, DataRows* rows) {
-  const PromptConfig& config = run.config.prompt();
-  const int64_t limit = config.max_prompt_tokens();
+namespace {
+
+// Leaves out the rows of more than `limit` tokens, or refuses them. `what` they
+// are, and what their length is `limited_by`.
+absl::Status ApplyLimit(
+    Run& run, int64_t limit, const char* what, const char* limited_by,
+    const std::function<absl::StatusOr<int64_t>(const DataRow&)>& length,
+    DataRows* rows) {
   std::vector<DataRow> short_enough;
   int64_t longest = 0;
+  std::string longest_id;
   for (DataRow& row : rows->rows) {
-    PONDER_ASSIGN_OR_RETURN(const RenderedPrompt prompt,
-                            run.renderer->Render(row));
-    const int64_t n = static_cast<int64_t>(prompt.ids.size());
-    longest = std::max(longest, n);
+    PONDER_ASSIGN_OR_RETURN(const int64_t n, length(row));
+    if (n > longest) {
+      longest = n;
+      longest_id = row.id;
+    }
     if (n <= limit) short_enough.push_back(std::move(row));
   }
   const size_t too_long = rows->rows.size() - short_enough.size();
-  const std::string what = absl::StrCat(
-      "data set ", rows->name, ": ", too_long, " of ", rows->rows.size(),
-      " prompts are longer than prompt.max_prompt_tokens (", limit,
-      "), the longest has ", longest, " tokens");
+  const std::string found = absl::StrCat(
+      "data set ", rows->name, ": ", too_long, " of ", rows->rows.size(), " ",
+      what, " are longer than ", limited_by, " (", limit, "), the longest has ",
+      longest, " tokens (row ", longest_id, ")");
   rows->rows = std::move(short_enough);
   if (too_long == 0) return absl::OkStatus();
-  if (config.overlong() == PromptConfig::REFUSE) {
+  if (run.config.prompt().overlong() == PromptConfig::REFUSE) {
     return absl::InvalidArgumentError(
-        absl::StrCat(what,
+        absl::StrCat(found,
                      "; raise the limit, or leave them out with "
                      "--set prompt.overlong=drop"));
   }
   if (rows->rows.empty()) {
     return absl::InvalidArgumentError(
-        absl::StrCat(what, ", so that none is left; raise the limit"));
+        absl::StrCat(found, ", so that none is left; raise the limit"));
   }
-  run.progress->Print(absl::StrCat(what, "; they are left out"));
+  run.progress->Print(absl::StrCat(found, "; they are left out"));
   return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status ApplyPromptLimit(Run& run, DataRows* rows) {
+  return ApplyLimit(
+      run, run.config.prompt().max_prompt_tokens(), "prompts",
+      "prompt.max_prompt_tokens",
+      [&](const DataRow& row) -> absl::StatusOr<int64_t> {
+        PONDER_ASSIGN_OR_RETURN(const RenderedPrompt prompt,
+                                run.renderer->Render(row));
+        return static_cast<int64_t>(prompt.ids.size());
+      },
+      rows);
+}
+
+absl::Status ApplyExampleLimit(Run& run, DataRows* rows) {
+  return ApplyLimit(
+      run, run.max_tokens(), "examples",
+      "prompt.max_prompt_tokens and prompt.max_response_tokens together",
+      [&](const DataRow& row) -> absl::StatusOr<int64_t> {
+        PONDER_ASSIGN_OR_RETURN(const TrainSequence example,
+                                run.renderer->Example(row));
+        return static_cast<int64_t>(example.ids.size());
+      },
+      rows);
 }
 
 }  // namespace ponder

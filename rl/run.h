@@ -142,20 +142,32 @@ struct Run {
   // A learner of `weights`, with as many processes as the configuration says.
   absl::StatusOr<std::unique_ptr<Learner>> CreateLearner(
       const OptimizerConfig& optimizer);
+  // Model FLOPs utilisation (arXiv:2204.02311, appendix B) of `flops`
+  // operations done in `seconds` by all learner processes, against a large
+  // product here, which the first call of CreateLearner() has timed.
+  double Utilisation(double flops, double seconds) const;
+  // What checkpoints took since the last step that was logged.
+  void AddSaveTime(Metrics* step_metrics);
   // Publishes `weights` (of any type) to the workers; returns the version.
   int64_t PublishWeights(const TensorMap& source);
 
-  // Loads the data sets `names` (all of config.data if empty). Rows that are
-  // to be sampled go through ApplyPromptLimit().
+  // Loads the data sets `names` (all of config.data if empty). `limit` is one
+  // of the two below, or null.
   absl::StatusOr<StageData> LoadStageData(
       const google::protobuf::RepeatedPtrField<std::string>& names,
-      const std::string& stage_name, bool sampled);
+      const std::string& stage_name,
+      absl::Status (*limit)(Run& run, DataRows* rows));
 
   // Adds what the state counts of the running stage and writes a checkpoint.
   // `learner` may be null: no optimizer state then. `more` are further tensors
   // of the trainer's, float32. Returns its folder.
   absl::StatusOr<std::string> SaveCheckpoint(Learner* learner,
                                              const TensorMap& more = {});
+  // The policy `policy` as it is before any training; random weights are the
+  // same each time.
+  absl::StatusOr<Checkpoint> PolicyOf(const PolicyConfig& policy) const;
+  // What the running stage started from.
+  absl::StatusOr<Checkpoint> StageStart() const;
   // The trainer's tensors of the checkpoint that the run was resumed from.
   absl::StatusOr<TensorMap> LoadTrainerTensors() const;
   // Moments and step of the optimizer, where the run was resumed in this stage.
@@ -166,12 +178,15 @@ struct Run {
   std::string evaluated_folder;
   Metrics evaluated_metrics;
   double evaluation_seconds = 0;  // Within the running stage.
+  double save_seconds = 0;        // See AddSaveTime().
+  double peak_flops = 0;          // A second; 0: not measured yet.
 
   // Folder of the checkpoint that the run was resumed from; empty if new.
   std::string resumed_from;
   // Folder of the checkpoint that the running stage started from; empty if it
-  // was the policy of the configuration.
+  // was stage_start_policy.
   std::string stage_start_folder;
+  PolicyConfig stage_start_policy;  // Of the run, or of the stage.
 };
 
 // One lease for a prompt: ids, problem, limits, all but samples and ids.
@@ -183,6 +198,10 @@ absl::StatusOr<Lease> MakeLease(const Run& run, const DataRow& row,
 // prompt.max_prompt_tokens: the error that counts them, or they are left out
 // of `rows` and a line counts them. None is ever cut.
 absl::Status ApplyPromptLimit(Run& run, DataRows* rows);
+
+// The same of examples that are longer than a prompt and its response may be;
+// an error names a row that is no example.
+absl::Status ApplyExampleLimit(Run& run, DataRows* rows);
 
 }  // namespace ponder
 

@@ -1,8 +1,10 @@
 #include "rl/sample_lines.h"
 
+#include <algorithm>
 #include <cmath>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "nlohmann/json.hpp"
 #include "policy/text/unicode.h"
 
@@ -18,8 +20,16 @@ std::vector<size_t> TokenBytes(const Sample& sample,
                                const Tokenizer& tokenizer) {
   std::string bytes;
   std::vector<size_t> ends;
-  for (const int32_t id : sample.response_ids()) {
-    bytes += tokenizer.Decode({&id, 1});
+  const auto& ids = sample.response_ids();
+  for (int i = 0; i < ids.size(); ++i) {
+    // Behind another one: some tokenizers strip the space of a first token.
+    const int first = std::max(0, i - 1);
+    const std::string before =
+        tokenizer.Decode({ids.data() + first, static_cast<size_t>(i - first)});
+    const std::string both = tokenizer.Decode(
+        {ids.data() + first, static_cast<size_t>(i + 1 - first)});
+    bytes += absl::StartsWith(both, before) ? both.substr(before.size())
+                                            : tokenizer.Decode({&ids[i], 1});
     ends.push_back(bytes.size());
   }
   if (ReplaceInvalidUtf8(bytes, &ends) != sample.text()) return {};

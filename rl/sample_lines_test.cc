@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "base/file.h"
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
 #include "policy/text/byte_tokenizer.h"
@@ -75,6 +76,20 @@ TEST_F(SampleLinesTest, TokensWithinACharacterAndStrayBytes) {
   // U+FFFD, which has three.
   EXPECT_EQ(line["token_bytes"], Json({1, 2, 0, 3, 1}));
   EXPECT_EQ(line["response"], "x\xC3\xA9\xEF\xBF\xBDy");
+}
+
+// Some decoders strip the space of a text's first token; of the tokens behind
+// it the space is theirs.
+TEST_F(SampleLinesTest, TokensThatBeginWithASpace) {
+  tokenizer_ = *Tokenizer::FromJson(
+      *ReadFile("tests/parity/golden/tokenizers/llama2.json"), "llama2");
+  const std::string text = "so the answer is \xE4\xBD\xA0 5";
+  const Json line = Json::parse(SampleLines(GroupOf(text), 1, 0, *tokenizer_));
+  ASSERT_FALSE(line["token_bytes"].empty());
+  EXPECT_GT(line["token_bytes"].size(), 4);
+  size_t sum = 0;
+  for (const Json& bytes : line["token_bytes"]) sum += bytes.get<size_t>();
+  EXPECT_EQ(sum, line["response"].get<std::string>().size());
 }
 
 TEST_F(SampleLinesTest, ATextThatIsNotItsTokensHasNoTokenBytes) {

@@ -33,10 +33,32 @@ absl::StatusOr<Json> FileEntry(const Run& run, const std::string& path) {
 // The names of the data sets that the stage draws from; null: it draws from
 // none.
 const Names* DataOf(const Stage& stage) {
-  if (stage.has_sft()) return &stage.sft().data();
+  if (const SupervisedStage* supervised = SupervisedOf(stage)) {
+    return &supervised->data();
+  }
   if (stage.has_grpo()) return &stage.grpo().data();
   if (stage.has_sample()) return &stage.sample().data();
   return nullptr;
+}
+
+// The file of a data set, and that of its pass rates.
+absl::Status AddInputs(const Run& run, const DataSet& set, Json* inputs) {
+  for (const std::string& path : {set.path(), set.pass_rates()}) {
+    if (path.empty()) continue;
+    PONDER_ASSIGN_OR_RETURN(
+        Json entry, FileEntry(run, ExpandRunPath(path, run.folder.path())));
+    entry["name"] = DataSetName(set);
+    inputs->push_back(std::move(entry));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Json> EvaluationInputs(const Run& run) {
+  Json inputs = Json::array();
+  for (const DataSet& set : run.config.eval_data()) {
+    PONDER_RETURN_IF_ERROR(AddInputs(run, set, &inputs));
+  }
+  return inputs;
 }
 
 absl::StatusOr<Json> DataInputs(const Run& run, const Stage& stage) {
@@ -48,11 +70,7 @@ absl::StatusOr<Json> DataInputs(const Run& run, const Stage& stage) {
                                      DataSetName(set)) == names->end()) {
       continue;
     }
-    PONDER_ASSIGN_OR_RETURN(
-        Json entry,
-        FileEntry(run, ExpandRunPath(set.path(), run.folder.path())));
-    entry["name"] = DataSetName(set);
-    inputs.push_back(std::move(entry));
+    PONDER_RETURN_IF_ERROR(AddInputs(run, set, &inputs));
   }
   return inputs;
 }
@@ -74,6 +92,14 @@ absl::StatusOr<Json> PolicyInput(const Run& run, const Stage& stage,
     json["path"] = policy.path();
   }
   return json;
+}
+
+// Whose log-probabilities the stage compared its own with.
+absl::StatusOr<Json> TeacherInput(const Run& run, const GrpoStage& stage) {
+  if (stage.has_teacher_path()) return Json{{"path", stage.teacher_path()}};
+  return FileEntry(
+      run, run.folder.File(absl::StrCat(
+               run.state.stage_checkpoints.at(stage.teacher()), "/MANIFEST")));
 }
 
 // Files that the stage wrote, beside a checkpoint.
@@ -128,7 +154,13 @@ absl::Status WriteStageManifest(const Run& run, const Stage& stage,
     PONDER_ASSIGN_OR_RETURN(json["policy"],
                             PolicyInput(run, stage, summary.at("from")));
   }
+  if (HasTeacher(stage.grpo())) {
+    PONDER_ASSIGN_OR_RETURN(json["teacher"], TeacherInput(run, stage.grpo()));
+  }
   PONDER_ASSIGN_OR_RETURN(json["inputs"], DataInputs(run, stage));
+  if (summary.contains("accuracy")) {
+    PONDER_ASSIGN_OR_RETURN(json["evaluation_inputs"], EvaluationInputs(run));
+  }
   PONDER_ASSIGN_OR_RETURN(json["outputs"], Outputs(run, stage));
   for (const char* name : {"steps", "samples", "tokens", "evaluation_tokens"}) {
     json["counts"][name] = summary.at(name);

@@ -14,7 +14,10 @@ namespace ponder {
 absl::Status RunDataStage(Run& run, const DataStage& stage);
 
 // `name` is the stage's name.
-absl::Status RunSftStage(Run& run, const SftStage& stage,
+absl::Status RunPretrainStage(Run& run, const SupervisedStage& stage,
+                              const std::string& name);
+
+absl::Status RunSftStage(Run& run, const SupervisedStage& stage,
                          const std::string& name);
 
 absl::Status RunGrpoStage(Run& run, const GrpoStage& stage,

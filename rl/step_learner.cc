@@ -5,7 +5,10 @@
 
 #include "ATen/ATen.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "base/status_macros.h"
+#include "proto/text_config.h"
 
 namespace ponder {
 namespace {
@@ -23,43 +26,73 @@ std::vector<TrainSequence> SequencesOf(const std::vector<TrainGroup>& groups,
   return all;
 }
 
-// `logprobs` of the policy; sequences without any are left out.
-void AddMismatch(const std::vector<TrainSequence>& batch,
-                 const std::vector<std::vector<float>>& logprobs,
-                 MismatchMeter* meter) {
-  for (size_t i = 0; i < batch.size(); ++i) {
-    if (logprobs[i].empty()) continue;
-    meter->Add(at::tensor(logprobs[i]), at::tensor(batch[i].behavior_logprobs));
+// Adds the time of its life to `*seconds`.
+class Timer {
+ public:
+  explicit Timer(double* seconds) : seconds_(seconds) {}
+  ~Timer() { *seconds_ += absl::ToDoubleSeconds(absl::Now() - start_); }
+
+  Timer(const Timer&) = delete;
+  Timer& operator=(const Timer&) = delete;
+
+ private:
+  double* const seconds_;
+  const absl::Time start_ = absl::Now();
+};
+
+// Means over the updates that had something to learn from; what is a count is
+// summed, and of the norms the largest is kept.
+CriticStats MeanOf(const std::vector<CriticStats>& updates) {
+  CriticStats mean;
+  const double share = 1.0 / static_cast<double>(updates.size());
+  for (const CriticStats& stats : updates) {
+    mean.loss += share * stats.loss;
+    mean.clip_fraction += share * stats.clip_fraction;
+    mean.grad_norm = std::max(mean.grad_norm, stats.grad_norm);
+    mean.tokens += stats.tokens;
   }
+  return mean;
 }
 
-void AddShare(const CriticStats& stats, double share, CriticStats* total) {
-  total->loss += share * stats.loss;
-  total->clip_fraction += share * stats.clip_fraction;
-  total->grad_norm = std::max(total->grad_norm, stats.grad_norm);
-  total->tokens += stats.tokens;
-}
-
-void AddShare(const UpdateStats& stats, double share, UpdateStats* total) {
-  total->loss += share * stats.loss;
-  total->entropy += share * stats.entropy;
-  total->clip_fraction += share * stats.clip_fraction;
-  total->dual_clip_fraction += share * stats.dual_clip_fraction;
-  total->approx_kl += share * stats.approx_kl;
-  total->reference_kl += share * stats.reference_kl;
-  total->grad_norm = std::max(total->grad_norm, stats.grad_norm);
-  total->learning_rate = stats.learning_rate;
-  total->applied = total->applied || stats.applied;
-  total->tokens += stats.tokens;
-  total->expert_balance_loss += share * stats.expert_balance_loss;
-  if (stats.expert_tokens.defined()) {
-    total->expert_tokens = total->expert_tokens.defined()
-                               ? total->expert_tokens + stats.expert_tokens
+UpdateStats MeanOf(const std::vector<UpdateStats>& updates) {
+  UpdateStats mean;
+  const double share = 1.0 / static_cast<double>(updates.size());
+  for (const UpdateStats& stats : updates) {
+    mean.loss += share * stats.loss;
+    mean.entropy += share * stats.entropy;
+    mean.clip_fraction += share * stats.clip_fraction;
+    mean.dual_clip_fraction += share * stats.dual_clip_fraction;
+    mean.masked_fraction += share * stats.masked_fraction;
+    mean.approx_kl += share * stats.approx_kl;
+    mean.reference_kl += share * stats.reference_kl;
+    mean.grad_norm = std::max(mean.grad_norm, stats.grad_norm);
+    mean.learning_rate = stats.learning_rate;
+    mean.applied = mean.applied || stats.applied;
+    mean.tokens += stats.tokens;
+    mean.flops += stats.flops;
+    mean.expert_balance_loss += share * stats.expert_balance_loss;
+    if (stats.expert_tokens.defined()) {
+      mean.expert_tokens = mean.expert_tokens.defined()
+                               ? mean.expert_tokens + stats.expert_tokens
                                : stats.expert_tokens;
+    }
   }
+  return mean;
 }
 
 }  // namespace
+
+void StepLearner::MismatchMeters::Add(
+    const std::vector<TrainSequence>& batch,
+    const std::vector<std::vector<float>>& logprobs) {
+  for (size_t i = 0; i < batch.size(); ++i) {
+    if (logprobs[i].empty()) continue;
+    const at::Tensor learner = at::tensor(logprobs[i]);
+    const at::Tensor sampler = at::tensor(batch[i].behavior_logprobs);
+    all.Add(learner, sampler);
+    if (!batch[i].stale) fresh.Add(learner, sampler);
+  }
+}
 
 absl::StatusOr<std::unique_ptr<StepLearner>> StepLearner::Create(
     Run& run, const GrpoStage& stage) {
@@ -71,32 +104,41 @@ absl::StatusOr<std::unique_ptr<StepLearner>> StepLearner::Create(
   return made;
 }
 
-// The teacher, or the stage's first policy, also where the stage is resumed;
-// with reference_every the checkpoint has the one that came last.
+// The teacher, or else the stage's first policy, also where the stage is
+// resumed; with reference_every the checkpoint has the one that came last.
 absl::Status StepLearner::FreezeReference() {
-  if (stage_.has_teacher()) {
-    PONDER_ASSIGN_OR_RETURN(
-        const Checkpoint teacher,
-        LoadCheckpoint(
-            run_.folder.File(run_.state.stage_checkpoints.at(stage_.teacher())),
-            run_.dtype()));
-    if (teacher.files.at("tokenizer.json") != run_.files.at("tokenizer.json")) {
+  if (HasTeacher(stage_)) {
+    const std::string folder =
+        stage_.has_teacher_path()
+            ? stage_.teacher_path()
+            : run_.folder.File(
+                  run_.state.stage_checkpoints.at(stage_.teacher()));
+    PONDER_ASSIGN_OR_RETURN(const Checkpoint teacher,
+                            LoadCheckpoint(folder, run_.dtype()));
+    const auto tokenizer = teacher.files.find("tokenizer.json");
+    if (tokenizer == teacher.files.end() ||
+        tokenizer->second != run_.files.at("tokenizer.json")) {
       return absl::InvalidArgumentError(absl::StrCat(
-          "teacher ", stage_.teacher(),
-          ": its tokenizer.json is another one "
-          "than the policy's, so its log-probabilities would be of other "
-          "tokens; a teacher needs the same tokenizer"));
+          "teacher ", folder,
+          ": its tokenizer.json is another one than the policy's, so its "
+          "log-probabilities would be of other tokens; a teacher needs the "
+          "same tokenizer"));
+    }
+    if (teacher.config.vocab_size < run_.model.vocab_size) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "teacher ", folder, ": its vocab_size is ", teacher.config.vocab_size,
+          ", the policy's ", run_.model.vocab_size,
+          ", so the policy may sample tokens that the teacher does not have; "
+          "wanted at least as many"));
     }
     learner_->FreezeReference(teacher.config, teacher.weights);
     return absl::OkStatus();
   }
-  if (run_.state.stage_step == 0 || run_.stage_start_folder.empty()) {
+  if (run_.state.stage_step == 0) {
     learner_->FreezeReference(learner_->weights());
     return absl::OkStatus();
   }
-  PONDER_ASSIGN_OR_RETURN(
-      const Checkpoint start,
-      LoadCheckpoint(run_.stage_start_folder, run_.dtype()));
+  PONDER_ASSIGN_OR_RETURN(const Checkpoint start, run_.StageStart());
   learner_->FreezeReference(start.weights);
   return absl::OkStatus();
 }
@@ -145,9 +187,9 @@ absl::StatusOr<std::string> StepLearner::Save() {
 LogprobMismatch StepLearner::CompareWithSampler(
     const std::vector<TrainGroup>& groups) const {
   const std::vector<TrainSequence> all = SequencesOf(groups, 0, groups.size());
-  MismatchMeter meter;
-  AddMismatch(all, learner_->Logprobs(all, stage_.temperature()), &meter);
-  return meter.Result();
+  MismatchMeters meters;
+  meters.Add(all, learner_->Logprobs(all, stage_.temperature()));
+  return meters.all.Result();
 }
 
 StepLearner::Result StepLearner::Learn(std::vector<TrainGroup> groups) {
@@ -157,34 +199,46 @@ StepLearner::Result StepLearner::Learn(std::vector<TrainGroup> groups) {
     learner_->FreezeReference(learner_->weights());
   }
   Result result;
-  MismatchMeter mismatch;
-  PassOver(&groups, &mismatch);
-  AssignAdvantages(stage_, &groups);
+  MismatchMeters mismatch;
+  PassOver(&groups, &mismatch, &result);
+  {
+    const Timer timer(&result.seconds.advantages);
+    AssignAdvantages(stage_, &groups);
+  }
   for (const TrainGroup& group : groups) result.learning.Add(group);
   if (stage_.kl_in_reward()) result.reward_kl = MeanKl(stage_, groups);
   if (stage_.advantage() == GrpoStage::REVERSE_KL) {
     result.reverse_kl = MeanReverseKl(groups);
   }
   Update(groups, &mismatch, &result);
-  result.mismatch = mismatch.Result();
+  result.mismatch = mismatch.all.Result();
+  const LogprobMismatch fresh = mismatch.fresh.Result();
+  if (fresh.tokens > 0) result.fresh_abs_diff = fresh.mean_abs;
   return result;
 }
 
 // Passes over the step's samples before the first update: of the reference,
 // of the critic, and of the policy as it is.
 void StepLearner::PassOver(std::vector<TrainGroup>* groups,
-                           MismatchMeter* meter) const {
+                           MismatchMeters* meters, Result* result) const {
   const std::vector<TrainSequence> all =
       SequencesOf(*groups, 0, groups->size());
   std::vector<std::vector<float>> reference, old, values;
   if (HasReference(stage_)) {
+    const Timer timer(&result->seconds.reference);
     reference = learner_->ReferenceLogprobs(all, stage_.temperature());
   }
-  if (critic_ != nullptr) values = critic_->Values(all);
+  if (critic_ != nullptr) {
+    const Timer timer(&result->seconds.values);
+    values = critic_->Values(all);
+  }
   const ImportanceOptions importance = ImportanceOptionsOf(stage_);
   if (IsDecoupled(stage_)) {
+    const Timer timer(&result->seconds.old_logprobs);
+    result->pass_flops =
+        ForwardFlops(run_.model, all, SequencesWithTargets(all));
     old = learner_->Logprobs(all, stage_.temperature());
-    AddMismatch(all, old, meter);
+    meters->Add(all, old);
   }
   size_t i = 0;
   for (TrainGroup& group : *groups) {
@@ -203,11 +257,13 @@ void StepLearner::PassOver(std::vector<TrainGroup>* groups,
 // All optimizer updates of a step. Prompts are spread over them in order.
 // Where no pass of its own has measured the mismatch, the first update does.
 void StepLearner::Update(const std::vector<TrainGroup>& groups,
-                         MismatchMeter* meter, Result* result) {
+                         MismatchMeters* meters, Result* result) {
   const size_t num_updates = static_cast<size_t>(stage_.updates_per_step());
   const bool only_critic =
       critic_ != nullptr &&
       run_.state.stage_step < stage_.critic().warmup_steps();
+  std::vector<UpdateStats> updates;
+  std::vector<CriticStats> critic_updates;
   for (size_t u = 0; u < num_updates; ++u) {
     const std::vector<TrainSequence> batch =
         SequencesOf(groups, groups.size() * u / num_updates,
@@ -215,21 +271,24 @@ void StepLearner::Update(const std::vector<TrainGroup>& groups,
     const LossScale scale =
         LossScaleOf(stage_, run_.config.prompt().max_response_tokens(), batch);
     if (scale.tokens == 0) continue;
-    const double share = 1.0 / static_cast<double>(num_updates);
     if (critic_ != nullptr) {
-      AddShare(
-          critic_->Update(batch, scale, RateOf(stage_.critic().optimizer(), u)),
-          share, &result->critic);
+      const Timer timer(&result->seconds.update_critic);
+      critic_updates.push_back(critic_->Update(
+          batch, scale, RateOf(stage_.critic().optimizer(), u)));
     }
     if (only_critic) continue;
-    const UpdateStats stats = learner_->PolicyUpdate(
+    const Timer timer(&result->seconds.update_policy);
+    UpdateStats stats = learner_->PolicyUpdate(
         batch, scale, stage_.temperature(), PolicyLossOptionsOf(stage_),
         RateOf(stage_.optimizer(), u));
+    result->update.learning_rate = stats.learning_rate;
     if (u == 0 && !IsDecoupled(stage_)) {
-      AddMismatch(batch, stats.logprobs, meter);
+      meters->Add(batch, stats.logprobs);
     }
-    AddShare(stats, share, &result->update);
+    if (stats.tokens > 0) updates.push_back(std::move(stats));
   }
+  if (!updates.empty()) result->update = MeanOf(updates);
+  if (!critic_updates.empty()) result->critic = MeanOf(critic_updates);
 }
 
 // The learning rate of a step's update `u`.

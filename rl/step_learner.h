@@ -4,6 +4,7 @@
 #define PONDER_RL_STEP_LEARNER_H_
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,13 +23,24 @@ namespace ponder {
 // one thread.
 class StepLearner {
  public:
+  // Of the parts of a step; 0 for those that it does not have.
+  struct Seconds {
+    double reference = 0, values = 0, old_logprobs = 0;  // Passes.
+    double advantages = 0;
+    double update_critic = 0, update_policy = 0;
+  };
+
   struct Result {
+    Seconds seconds;
+    double pass_flops = 0;  // Of the pass for old_logprobs.
     LearningStats learning;
     UpdateStats update;  // Means over the step's updates.
     CriticStats critic;
     LogprobMismatch mismatch;  // Of sampler and policy before the step.
-    double reward_kl = 0;      // Mean over tokens; with kl_in_reward.
-    double reverse_kl = 0;     // The same; with advantage REVERSE_KL.
+    // Its mean_abs over what that very policy sampled; none: all was older.
+    std::optional<double> fresh_abs_diff;
+    double reward_kl = 0;   // Mean over tokens; with kl_in_reward.
+    double reverse_kl = 0;  // The same; with advantage REVERSE_KL.
   };
 
   // From run.weights; where the stage goes on, with what Save() saved. `run`
@@ -49,13 +61,23 @@ class StepLearner {
   const TensorMap& weights() const { return learner_->weights(); }
 
  private:
+  // Of all samples, and of those that are not stale.
+  struct MismatchMeters {
+    MismatchMeter all, fresh;
+
+    // `logprobs` of the policy; sequences without any are left out.
+    void Add(const std::vector<TrainSequence>& batch,
+             const std::vector<std::vector<float>>& logprobs);
+  };
+
   StepLearner(Run& run, const GrpoStage& stage) : run_(run), stage_(stage) {}
 
   absl::Status FreezeReference();
   absl::Status CreateCritic();
   absl::Status RestoreState();
-  void PassOver(std::vector<TrainGroup>* groups, MismatchMeter* meter) const;
-  void Update(const std::vector<TrainGroup>& groups, MismatchMeter* meter,
+  void PassOver(std::vector<TrainGroup>* groups, MismatchMeters* meters,
+                Result* result) const;
+  void Update(const std::vector<TrainGroup>& groups, MismatchMeters* meters,
               Result* result);
   double RateOf(const OptimizerConfig& optimizer, size_t u) const;
 

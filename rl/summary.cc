@@ -204,10 +204,16 @@ std::string SummaryText(const Run& run, double total_seconds,
   const Json& stages = run.state.summaries;
   const ModelConfig model = ModelOfRun(run);
   const int k = run.config.eval().samples();
-  std::vector<std::vector<std::string>> accuracy = {
-      {"stage", "set", "greedy", absl::StrCat("avg@", k),
-       absl::StrCat("pass@", k), "length", "think", "right if thinking",
-       "if not"}};
+  const bool sampled = k > 0;
+  std::vector<std::vector<std::string>> accuracy = {{"stage", "set", "greedy"}};
+  if (sampled) {
+    accuracy[0].push_back(absl::StrCat("avg@", k));
+    accuracy[0].push_back(absl::StrCat("pass@", k));
+  }
+  accuracy[0].insert(accuracy[0].end(), {"length", "think"});
+  if (sampled) {
+    accuracy[0].insert(accuracy[0].end(), {"right if thinking", "if not"});
+  }
   std::vector<std::vector<std::string>> cost = {
       {"stage", "steps", "samples", "tokens", "seconds", "evaluation s",
        "core-s: generation", "reward", "learning", "evaluation", "all",
@@ -240,14 +246,20 @@ std::string SummaryText(const Run& run, double total_seconds,
              : "-"});
     if (!stage.contains("accuracy")) continue;
     for (const auto& [set, a] : stage["accuracy"].items()) {
-      const bool sampled = k > 0;
-      accuracy.push_back(
-          {name, set, Percent(a, "greedy"), Percent(a, absl::StrCat("avg@", k)),
-           Percent(a, absl::StrCat("pass@", k)),
-           Number(a, sampled ? "response_length" : "greedy_response_length"),
-           Percent(a, sampled ? "thinking_share" : "greedy_thinking_share"),
-           sampled ? Percent(a, "accuracy_thinking") : "-",
-           sampled ? Percent(a, "accuracy_not_thinking") : "-"});
+      std::vector<std::string>& row = accuracy.emplace_back();
+      row = {name, set, Percent(a, "greedy")};
+      if (sampled) {
+        row.push_back(Percent(a, absl::StrCat("avg@", k)));
+        row.push_back(Percent(a, absl::StrCat("pass@", k)));
+      }
+      row.push_back(
+          Number(a, sampled ? "response_length" : "greedy_response_length"));
+      row.push_back(
+          Percent(a, sampled ? "thinking_share" : "greedy_thinking_share"));
+      if (sampled) {
+        row.push_back(Percent(a, "accuracy_thinking"));
+        row.push_back(Percent(a, "accuracy_not_thinking"));
+      }
     }
   }
   const Cost total = run.TotalCost();

@@ -125,24 +125,24 @@ void AssignTeacher(TrainGroup* group) {
   }
 }
 
-// Whitens the advantages over all tokens of the groups that have signal.
+// Whitens the advantages over all tokens of the step. Those of groups without
+// signal count as the zeros that they are, and stay zeros.
 void WhitenAll(std::vector<TrainGroup>* groups) {
-  std::vector<TrainSequence*> sequences;
   std::vector<float> all;
-  for (TrainGroup& group : *groups) {
-    if (group.zero_spread) continue;
-    for (TrainSequence& sequence : group.sequences) {
-      sequences.push_back(&sequence);
+  for (const TrainGroup& group : *groups) {
+    for (const TrainSequence& sequence : group.sequences) {
       all.insert(all.end(), sequence.advantages.begin(),
                  sequence.advantages.end());
     }
   }
   const std::vector<float> white = Floats(Whiten(Doubles(all)));
   auto next = white.begin();
-  for (TrainSequence* sequence : sequences) {
-    const auto end = next + static_cast<int64_t>(sequence->advantages.size());
-    sequence->advantages.assign(next, end);
-    next = end;
+  for (TrainGroup& group : *groups) {
+    for (TrainSequence& sequence : group.sequences) {
+      const auto end = next + static_cast<int64_t>(sequence.advantages.size());
+      if (!group.zero_spread) sequence.advantages.assign(next, end);
+      next = end;
+    }
   }
 }
 
@@ -299,10 +299,20 @@ PolicyLossOptions PolicyLossOptionsOf(const GrpoStage& stage) {
     case GrpoStage::CISPO:
       options.objective = Objective::kCispo;
       break;
+    case GrpoStage::SAPO:
+      options.objective = Objective::kSapo;
+      break;
+    case GrpoStage::DPPO_TV:
+      options.objective = Objective::kDppoTv;
+      break;
   }
   options.clip_low = stage.clip_low();
   options.clip_high = stage.clip_high();
   options.dual_clip = stage.dual_clip();
+  options.sapo_positive_temperature = stage.sapo_positive_temperature();
+  options.sapo_negative_temperature = stage.sapo_negative_temperature();
+  options.tv_bound = stage.tv_bound();
+  options.off_policy_mask = stage.off_policy_mask();
   options.kl_coef = stage.kl_in_reward() ? 0 : stage.kl_coef();
   options.kl_estimator = KlEstimatorOf(stage);
   options.entropy_coef = stage.entropy_coef();
@@ -324,6 +334,9 @@ LossScale LossScaleOf(const GrpoStage& stage, int64_t max_response_tokens,
       break;
     case GrpoStage::SEQ_MEAN_TOKEN_SUM_NORM:
       scale.aggregation = Aggregation::kSeqMeanTokenSumNorm;
+      break;
+    case GrpoStage::TOKEN_SUM:
+      scale.aggregation = Aggregation::kTokenSum;
       break;
   }
   const std::vector<int64_t> counted = SequencesWithTargets(batch);

@@ -2,10 +2,12 @@
 
 #include <cmath>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "rl/golden_for_test.h"
 
 namespace ponder {
 namespace {
@@ -140,6 +142,30 @@ TEST(TrainGroupTest, WhitenedOverTheStep) {
   }
 }
 
+// Wanted values: tests/parity/make_rl_golden.py.
+TEST(TrainGroupTest, ReinforcePlusPlusWithBaselineMatchesPython) {
+  for (const auto& c : GoldenCases("reinforce_plus_plus_baseline")) {
+    std::vector<std::vector<std::optional<double>>> rewards;
+    for (const auto& group : c["rewards"]) {
+      auto& of_group = rewards.emplace_back();
+      for (const auto& reward : group) {
+        of_group.push_back(reward.is_null()
+                               ? std::nullopt
+                               : std::optional<double>(reward.get<double>()));
+      }
+    }
+    const auto groups =
+        Assigned(Stage(GrpoStage::REINFORCE_PLUS_PLUS_BASELINE), rewards);
+    for (size_t g = 0; g < groups.size(); ++g) {
+      for (size_t i = 0; i < groups[g].sequences.size(); ++i) {
+        EXPECT_THAT(groups[g].sequences[i].advantages,
+                    Each(FloatNear(c["advantages"][g][i], 1e-5f)))
+            << g << " " << i;
+      }
+    }
+  }
+}
+
 TEST(TrainGroupTest, ReinforcePlusPlusDiscounts) {
   GrpoStage stage = Stage(GrpoStage::REINFORCE_PLUS_PLUS);
   stage.set_gamma(0.5);
@@ -237,6 +263,74 @@ TEST(TrainGroupTest, ScaleCountsWhatHasAReward) {
   EXPECT_EQ(scale.sequences, 2);
   EXPECT_EQ(scale.norm_tokens, 512);
   EXPECT_DOUBLE_EQ(TokenWeight(scale, 3), 1.0 / (2 * 512));
+}
+
+// Each choice of the configuration is the one that its name says.
+TEST(TrainGroupTest, ChoicesOfTheConfiguration) {
+  GrpoStage stage;
+  for (const auto& [chosen, wanted] :
+       {std::pair<GrpoStage::Objective, Objective>{GrpoStage::CLIPPED,
+                                                   Objective::kClipped},
+        {GrpoStage::GSPO, Objective::kGspo},
+        {GrpoStage::CISPO, Objective::kCispo},
+        {GrpoStage::SAPO, Objective::kSapo},
+        {GrpoStage::DPPO_TV, Objective::kDppoTv}}) {
+    stage.set_objective(chosen);
+    EXPECT_EQ(PolicyLossOptionsOf(stage).objective, wanted) << chosen;
+  }
+  for (const auto& [chosen, wanted] :
+       {std::pair<GrpoStage::KlEstimator, KlEstimator>{GrpoStage::K1,
+                                                       KlEstimator::kK1},
+        {GrpoStage::K2, KlEstimator::kK2},
+        {GrpoStage::K3, KlEstimator::kK3},
+        {GrpoStage::K3_K2_GRADIENT, KlEstimator::kK3WithK2Gradient}}) {
+    stage.set_kl_estimator(chosen);
+    EXPECT_EQ(PolicyLossOptionsOf(stage).kl_estimator, wanted) << chosen;
+  }
+  for (const auto& [chosen, wanted] :
+       {std::pair<GrpoStage::Aggregation, Aggregation>{GrpoStage::TOKEN_MEAN,
+                                                       Aggregation::kTokenMean},
+        {GrpoStage::SEQ_MEAN_TOKEN_MEAN, Aggregation::kSeqMeanTokenMean},
+        {GrpoStage::SEQ_MEAN_TOKEN_SUM, Aggregation::kSeqMeanTokenSum},
+        {GrpoStage::SEQ_MEAN_TOKEN_SUM_NORM, Aggregation::kSeqMeanTokenSumNorm},
+        {GrpoStage::TOKEN_SUM, Aggregation::kTokenSum}}) {
+    stage.set_aggregation(chosen);
+    EXPECT_EQ(LossScaleOf(stage, 9, {}).aggregation, wanted) << chosen;
+  }
+  stage.set_aggregation_tokens(77);
+  EXPECT_EQ(LossScaleOf(stage, 9, {}).norm_tokens, 77);
+  stage.set_decoupled(true);
+  for (const auto& [chosen, wanted] :
+       {std::pair<ImportanceConfig::Mode, ImportanceMode>{
+            ImportanceConfig::AUTO, ImportanceMode::kTokenTruncate},
+        {ImportanceConfig::NONE, ImportanceMode::kNone},
+        {ImportanceConfig::TOKEN_TRUNCATE, ImportanceMode::kTokenTruncate},
+        {ImportanceConfig::TOKEN_MASK, ImportanceMode::kTokenMask},
+        {ImportanceConfig::SEQUENCE_TRUNCATE,
+         ImportanceMode::kSequenceTruncate},
+        {ImportanceConfig::SEQUENCE_MASK, ImportanceMode::kSequenceMask}}) {
+    stage.mutable_importance()->set_mode(chosen);
+    EXPECT_EQ(ImportanceOptionsOf(stage).mode, wanted) << chosen;
+  }
+  stage.set_clip_low(0.1);
+  stage.set_clip_high(0.3);
+  stage.set_dual_clip(4);
+  stage.set_kl_coef(0.5);
+  stage.set_entropy_coef(0.6);
+  stage.set_sapo_positive_temperature(0.7);
+  stage.set_sapo_negative_temperature(0.8);
+  stage.set_tv_bound(0.9);
+  stage.set_off_policy_mask(1.1);
+  const PolicyLossOptions options = PolicyLossOptionsOf(stage);
+  EXPECT_EQ(options.clip_low, 0.1);
+  EXPECT_EQ(options.clip_high, 0.3);
+  EXPECT_EQ(options.dual_clip, 4);
+  EXPECT_EQ(options.kl_coef, 0.5);
+  EXPECT_EQ(options.entropy_coef, 0.6);
+  EXPECT_EQ(options.sapo_positive_temperature, 0.7);
+  EXPECT_EQ(options.sapo_negative_temperature, 0.8);
+  EXPECT_EQ(options.tv_bound, 0.9);
+  EXPECT_EQ(options.off_policy_mask, 1.1);
 }
 
 }  // namespace

@@ -16,7 +16,6 @@
 #include "base/stop_signal.h"
 #include "monitor/hparams.h"
 #include "policy/device.h"
-#include "policy/random_checkpoint.h"
 #include "proto/text_config.h"
 #include "rl/architecture.h"
 #include "rl/memory_plan.h"
@@ -102,16 +101,8 @@ absl::Status LoadWeights(Run& run, const std::string& folder) {
 
 // The policy that a configuration names.
 absl::Status LoadPolicy(Run& run, const PolicyConfig& policy) {
-  if (policy.init() == PolicyConfig::PRETRAINED) {
-    return LoadWeights(run, policy.path());
-  }
-  // The renderer's template needs no tokenizer.
-  const PromptRenderer renderer(run.config.prompt(), nullptr, nullptr, 0);
-  return SetPolicy(
-      run, RandomCheckpoint(ModelConfigOf(policy.architecture()),
-                            policy.architecture().initializer_range(),
-                            policy.architecture().matrix_gain(),
-                            run.config.seed(), renderer.JinjaTemplate()));
+  PONDER_ASSIGN_OR_RETURN(Checkpoint checkpoint, run.PolicyOf(policy));
+  return SetPolicy(run, std::move(checkpoint));
 }
 
 // Refuses to start what cannot be saved.
@@ -155,9 +146,28 @@ absl::StatusOr<ModelConfig> CheckPolicy(const RunConfig& config,
   return model;
 }
 
+// Held-out problems that a run makes itself have to be made.
+absl::Status CheckMadeData(const RunConfig& config) {
+  std::set<std::string> made;
+  for (const Stage& stage : config.stage()) {
+    for (const GeneratedSet& set : stage.data().set()) {
+      made.insert({set.path(), set.held_out_path()});
+    }
+  }
+  for (const DataSet& set : config.eval_data()) {
+    if (!absl::StartsWith(set.path(), "$RUN") || made.contains(set.path())) {
+      continue;
+    }
+    return absl::InvalidArgumentError(
+        absl::StrCat("eval_data ", DataSetName(set), ": ", set.path(),
+                     " is in the run's folder, but no data stage writes it"));
+  }
+  return absl::OkStatus();
+}
+
 // Finds what is wrong with the inputs before anything is written: the
-// policies' shapes, data sets that exist already. Returns the shapes, the
-// run's policy first.
+// policies' and teachers' shapes, data sets that exist already. Returns the
+// shapes, the run's policy first.
 absl::StatusOr<std::vector<ModelConfig>> CheckInputs(const RunConfig& config) {
   std::vector<ModelConfig> models(1);
   PONDER_ASSIGN_OR_RETURN(models[0], CheckPolicy(config, config.policy()));
@@ -167,6 +177,13 @@ absl::StatusOr<std::vector<ModelConfig>> CheckInputs(const RunConfig& config) {
                             CheckPolicy(config, stage.policy()));
     models.push_back(std::move(model));
   }
+  for (const Stage& stage : config.stage()) {
+    if (!stage.grpo().has_teacher_path()) continue;
+    const std::string& folder = stage.grpo().teacher_path();
+    PONDER_ASSIGN_OR_RETURN(const PolicyFiles files, ReadPolicyFiles(folder));
+    PONDER_RETURN_IF_ERROR(ConfigOfFiles(files, folder).status());
+  }
+  PONDER_RETURN_IF_ERROR(CheckMadeData(config));
   for (const auto* sets : {&config.data(), &config.eval_data()}) {
     for (const DataSet& set : *sets) {
       if (absl::StartsWith(set.path(), "$RUN")) continue;
@@ -215,9 +232,16 @@ class Trainer {
     return newest;
   }
 
+  bool Evaluates(const Stage& stage) const {
+    return stage.has_eval() || (TrainsPolicy(stage) && stage.evaluate() &&
+                                run_.config.eval_data_size() > 0);
+  }
+
   absl::Status PrepareWeights(const Stage& stage) {
     const std::string from = InitFrom(stage);
     run_.stage_start_folder.clear();
+    run_.stage_start_policy =
+        stage.has_policy() ? stage.policy() : run_.config.policy();
     if (!from.empty()) {
       const auto it = run_.state.stage_checkpoints.find(from);
       if (it == run_.state.stage_checkpoints.end()) {
@@ -230,11 +254,8 @@ class Trainer {
     if (run_.state.stage_step > 0) {
       return LoadWeights(run_, run_.resumed_from);
     }
-    if (!run_.stage_start_folder.empty()) {
-      return LoadWeights(run_, run_.stage_start_folder);
-    }
-    return LoadPolicy(
-        run_, stage.has_policy() ? stage.policy() : run_.config.policy());
+    PONDER_ASSIGN_OR_RETURN(Checkpoint start, run_.StageStart());
+    return SetPolicy(run_, std::move(start));
   }
 
   absl::Status RunStage(const Stage& stage) {
@@ -258,11 +279,16 @@ class Trainer {
     if (!run_.state.only_evaluation_due) {
       PONDER_RETURN_IF_ERROR(RunKindOrExplain(stage, name));
       run_.state.only_evaluation_due = true;
+      // Whatever becomes of the evaluation, what was learned is kept.
+      if (TrainsPolicy(stage) && Evaluates(stage)) {
+        PONDER_ASSIGN_OR_RETURN(newest_checkpoint_,
+                                run_.SaveCheckpoint(nullptr));
+      }
     }
 
     Evaluation evaluation;
-    const bool trains = stage.has_sft() || stage.has_grpo();
-    if (stage.has_eval() || (trains && stage.evaluate())) {
+    const bool trains = TrainsPolicy(stage);
+    if (Evaluates(stage)) {
       PONDER_RETURN_IF_ERROR(run_.NeedFleet());
       run_.PublishWeights(run_.weights);
       absl::StatusOr<Evaluation> result = Evaluate(run_, name, name);
@@ -336,6 +362,8 @@ class Trainer {
     switch (stage.kind_case()) {
       case Stage::kData:
         return RunDataStage(run_, stage.data());
+      case Stage::kPretrain:
+        return RunPretrainStage(run_, stage.pretrain(), name);
       case Stage::kSft:
         return RunSftStage(run_, stage.sft(), name);
       case Stage::kGrpo:
@@ -469,6 +497,25 @@ void RecordEnd(const absl::Status& status, Run& run) {
   run.WriteStatus();
 }
 
+// Prompts that would be refused after the first stage are refused before it.
+absl::Status CheckEvalPrompts(Run& run) {
+  const bool evaluates =
+      std::any_of(run.config.stage().begin(), run.config.stage().end(),
+                  [](const Stage& stage) {
+                    return stage.has_eval() || TrainsPolicy(stage);
+                  });
+  if (!evaluates || run.config.prompt().overlong() != PromptConfig::REFUSE) {
+    return absl::OkStatus();
+  }
+  for (const DataSet& set : run.config.eval_data()) {
+    if (absl::StartsWith(set.path(), "$RUN")) continue;
+    PONDER_ASSIGN_OR_RETURN(DataRows rows,
+                            LoadDataRows(set, run.folder.path()));
+    PONDER_RETURN_IF_ERROR(ApplyPromptLimit(run, &rows));
+  }
+  return absl::OkStatus();
+}
+
 // From the newest checkpoint, or from the beginning, to the end.
 absl::Status RunFromStart(const TrainOptions& options, Run& run) {
   const RunConfig& config = run.config;
@@ -500,6 +547,7 @@ absl::Status RunFromStart(const TrainOptions& options, Run& run) {
   run.charged.all = CoreSecondsOfEndedChildren();
   PONDER_RETURN_IF_ERROR(LoadPolicy(run, config.policy()));
   PONDER_RETURN_IF_ERROR(CheckDisk(run));
+  PONDER_RETURN_IF_ERROR(CheckEvalPrompts(run));
   PONDER_ASSIGN_OR_RETURN(
       run.metrics,
       MetricsLog::Open(run.folder.path(), resumed_step, restarted_stage));

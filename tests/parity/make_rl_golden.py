@@ -7,6 +7,8 @@ anything is written.
 advantages        rewards (null: unscorable) of one group -> advantages.
 token_advantages  rewards and values of the tokens of one response.
 whiten            numbers -> whitened.
+reinforce_plus_plus_baseline
+                  rewards of the groups of a step -> advantage of each sample.
 policy_loss       packed tokens; values where mask is 0 are traps: they must not
                   leak, not even as NaN. `scale` counts the whole update, of
                   which this may be a part. `grad` is d loss / d logprobs,
@@ -131,6 +133,23 @@ def make_whiten():
     return cases
 
 
+def make_reinforce_plus_plus_baseline():
+    """Sample i of a group has i + 1 tokens; unscorable ones have none."""
+    cases = []
+    for rewards in ([[1, 0, 0], [0, 1, 1], [1, 0.5, None]],
+                    [[1, 0, 0], [1, 1, 1], [0, 0], [0.5, None, 2]]):
+        base = [group_advantages("dr_grpo", group) for group in rewards]
+        tokens = np.array([a for group, known in zip(base, rewards)
+                           for i, a in enumerate(group)
+                           if known[i] is not None for _ in range(i + 1)])
+        std = math.sqrt(((tokens - tokens.mean())**2).sum() /
+                        (len(tokens) - 1) + 1e-8)
+        cases.append({"rewards": rewards, "advantages": [
+            [0.0 if not any(group) else (a - tokens.mean()) / std
+             for a in group] for group in base]})
+    return cases
+
+
 def kl_terms(kind, logprob, reference):
     """(value, gradient) of one token."""
     d = logprob - reference
@@ -165,6 +184,7 @@ def token_weight(scale, length):
             "seq_mean_token_sum": 1 / scale["sequences"],
             "seq_mean_token_sum_norm":
                 1 / (scale["sequences"] * scale["norm_tokens"]),
+            "token_sum": 1,
             }[scale["aggregation"]]
 
 
@@ -176,7 +196,21 @@ def sequence_loss(case, logprobs, old, advantages):
         mean = np.mean(logprobs - old)
         ratios = np.full(len(logprobs), math.exp(min(mean, 10)))
     out = []
-    for ratio, a, logprob in zip(ratios, advantages, logprobs):
+    for ratio, a, logprob, before in zip(ratios, advantages, logprobs, old):
+        if case["objective"] == "sapo":
+            tau = case["sapo_temperatures"][0 if a > 0 else 1]
+            gate = 1 / (1 + math.exp(-tau * (ratio - 1)))
+            out.append((-4 / tau * gate * a,
+                        -4 * gate * (1 - gate) * a * ratio, 0, 0))
+            continue
+        if case["objective"] == "dppo_tv":
+            moved = math.exp(logprob) - math.exp(before)
+            bound = case["tv_bound"]
+            gone = moved > bound if a > 0 else moved < -bound
+            gain = 0.0 if gone else ratio * a
+            out.append((1e-3 * (logprob - before)**2 - gain,
+                        2e-3 * (logprob - before) - gain, gone, 0))
+            continue
         inside = min(max(ratio, low), high)
         if case["objective"] == "cispo":
             out.append((-inside * a * logprob, -inside * a, inside != ratio, 0))
@@ -193,12 +227,18 @@ def sequence_loss(case, logprobs, old, advantages):
     return out
 
 
+def is_left_behind(case, logprobs, old, advantage):
+    """DeepSeek-V3.2's mask, of a sequence with this advantage."""
+    delta = case["off_policy_mask"]
+    return delta > 0 and advantage < 0 and np.mean(old - logprobs) > delta
+
+
 def policy_loss(case, logprobs):
     """(loss, d loss / d logprobs, d loss / d entropies, metrics)."""
     total, count = 0.0, 0
     grad, entropy_grad = np.zeros(len(logprobs)), np.zeros(len(logprobs))
     sums = {"clip_fraction": 0.0, "dual_clip_fraction": 0.0, "approx_kl": 0.0,
-            "reference_kl": 0.0}
+            "reference_kl": 0.0, "masked_fraction": 0.0}
     mask = np.array(case["mask"], dtype=bool)
     for first, end in zip(case["cu_seqlens"], case["cu_seqlens"][1:]):
         places = [t for t in range(first, end) if mask[t]]
@@ -209,9 +249,12 @@ def policy_loss(case, logprobs):
         weight = token_weight(case["scale"], len(places))
         losses = sequence_loss(case, own, pick("old_logprobs"),
                                pick("advantages"))
+        masked = is_left_behind(case, own, pick("old_logprobs"),
+                                pick("advantages")[0])
         for k, t in enumerate(places):
             loss, g, clipped, capped = losses[k]
-            importance = case["importance"][t]
+            importance = 0.0 if masked else case["importance"][t]
+            sums["masked_fraction"] += masked
             kl, kl_grad = kl_terms(case["kl"], own[k],
                                    case["reference_logprobs"][t])
             total += weight * (importance * loss + case["kl_coef"] * kl -
@@ -254,7 +297,8 @@ def make_policy_loss_case(name, rng, lengths, spread, **changes):
     mask[0], mask[1] = 1, 0
     case = {
         "name": name, "objective": "clipped", "clip_low": 0.2,
-        "clip_high": 0.28, "dual_clip": 3.0, "kl": "k3", "kl_coef": 0.0,
+        "clip_high": 0.28, "dual_clip": 3.0, "sapo_temperatures": [1.0, 1.05],
+        "tv_bound": 0.2, "off_policy_mask": 0.0, "kl": "k3", "kl_coef": 0.0,
         "entropy_coef": 0.0,
         "scale": {"aggregation": "token_mean", "tokens": int(mask.sum()),
                   "sequences": len(lengths), "norm_tokens": 64},
@@ -323,9 +367,26 @@ def make_policy_loss():
              objective="cispo", clip_low=10.0),
         case("R1's clip of 10", [6, 10, 14], 1.5, clip_low=10.0,
              clip_high=10.0),
+        case("SAPO", [6, 10, 14], 0.7, objective="sapo"),
+        case("SAPO with other temperatures", [6, 10, 14], 0.7,
+             objective="sapo", sapo_temperatures=[0.5, 3.0]),
+        case("DPPO-TV", [6, 10, 14, 20], 0.8, objective="dppo_tv"),
+        case("DPPO-TV with a tight bound, weighted", [6, 10, 14], 0.8,
+             objective="dppo_tv", tv_bound=0.02, weighted=True),
+        case("without what is left behind", [6, 10, 14, 9, 12, 7, 5, 8, 3], 1.0,
+             off_policy_mask=0.05, kl_coef=0.01),
+        case("GSPO without what is left behind", [6, 10, 14, 9, 12], 0.5,
+             objective="gspo", off_policy_mask=1e-4),
+        case("sum over tokens", [6, 10], 0.5,
+             scale={"aggregation": "token_sum"}),
     ]
     assert any(c["dual_clip_fraction"] > 0 for c in cases)
-    for name in ("GSPO at its own clips", "CISPO"):
+    for name in ("without what is left behind",
+                 "GSPO without what is left behind"):
+        chosen = next(c for c in cases if c["name"] == name)
+        assert 0 < chosen["masked_fraction"] < 1, name
+    for name in ("GSPO at its own clips", "CISPO", "DPPO-TV",
+                 "DPPO-TV with a tight bound, weighted"):
         chosen = next(c for c in cases if c["name"] == name)
         assert 0 < chosen["clip_fraction"] < 1, name
     return cases
@@ -382,6 +443,7 @@ def main():
         "advantages": make_advantages(),
         "token_advantages": make_token_advantages(),
         "whiten": make_whiten(),
+        "reinforce_plus_plus_baseline": make_reinforce_plus_plus_baseline(),
         "kl": make_kl(),
         "policy_loss": make_policy_loss(),
         "importance": make_importance(),

@@ -1,8 +1,8 @@
-// Checks of flags that hold numbers. CLI11's own name the largest double, all
-// of its 309 digits, as the bound that a 0 does not keep.
+// Checks of what flags hold. CLI11's own of numbers name the largest double,
+// all of its 309 digits, as the bound that a 0 does not keep.
 
-#ifndef PONDER_CLI_NUMBER_CHECKS_H_
-#define PONDER_CLI_NUMBER_CHECKS_H_
+#ifndef PONDER_CLI_FLAG_CHECKS_H_
+#define PONDER_CLI_FLAG_CHECKS_H_
 
 #include <string>
 
@@ -31,6 +31,21 @@ inline CLI::Validator NonNegativeNumber() {
       "NONNEGATIVE");
 }
 
+// A name or an address, then a port.
+inline CLI::Validator HostAndPort() {
+  return CLI::Validator(
+      [](std::string& text) {
+        const size_t colon = text.rfind(':');
+        int port = 0;
+        const bool ok =
+            colon != std::string::npos && colon > 0 &&
+            CLI::detail::lexical_cast(text.substr(colon + 1), port) &&
+            port > 0 && port < 65536;
+        return ok ? "" : absl::StrCat("wanted HOST:PORT, got ", text);
+      },
+      "HOST:PORT");
+}
+
 }  // namespace ponder
 
-#endif  // PONDER_CLI_NUMBER_CHECKS_H_
+#endif  // PONDER_CLI_FLAG_CHECKS_H_

@@ -1,8 +1,11 @@
-// Supervised fine-tuning: cold start, and what it is compared with.
+// Training on given text: pre-training and supervised fine-tuning.
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <optional>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -30,17 +33,21 @@ absl::StatusOr<double> SecondsOfStage(const Run& run, const std::string& name) {
       absl::StrCat("seconds_of_stage: stage ", name, " has not run"));
 }
 
-}  // namespace
+// What is learned from one row.
+using SequencesOfRow =
+    std::function<absl::StatusOr<std::vector<TrainSequence>>(const DataRow&)>;
 
-absl::Status RunSftStage(Run& run, const SftStage& stage,
-                         const std::string& name) {
+absl::Status RunSupervised(Run& run, const SupervisedStage& stage,
+                           const std::string& name,
+                           const SequencesOfRow& sequences_of,
+                           absl::Status (*limit)(Run& run, DataRows* rows)) {
   std::optional<double> seconds;
   if (stage.has_seconds_of_stage()) {
     PONDER_ASSIGN_OR_RETURN(seconds,
                             SecondsOfStage(run, stage.seconds_of_stage()));
   }
-  PONDER_ASSIGN_OR_RETURN(StageData data, run.LoadStageData(stage.data(), name,
-                                                            /*sampled=*/false));
+  PONDER_ASSIGN_OR_RETURN(StageData data,
+                          run.LoadStageData(stage.data(), name, limit));
   PONDER_ASSIGN_OR_RETURN(const auto learner,
                           run.CreateLearner(stage.optimizer()));
   if (run.state.stage_step > 0) {
@@ -64,17 +71,9 @@ absl::Status RunSftStage(Run& run, const SftStage& stage,
     const absl::Time start = absl::Now();
     std::vector<TrainSequence> batch;
     for (int i = 0; i < stage.batch_size(); ++i) {
-      PONDER_ASSIGN_OR_RETURN(
-          TrainSequence example,
-          run.renderer->Example(data.Row(data.source->Next())));
-      if (static_cast<int64_t>(example.ids.size()) > run.max_tokens()) {
-        return absl::InvalidArgumentError(absl::StrCat(
-            "stage ", name, ": an example has ", example.ids.size(),
-            " tokens, prompt.max_prompt_tokens and prompt.max_response_tokens "
-            "allow ",
-            run.max_tokens(), " together"));
-      }
-      batch.push_back(std::move(example));
+      PONDER_ASSIGN_OR_RETURN(std::vector<TrainSequence> sequences,
+                              sequences_of(data.Row(data.source->Next())));
+      std::move(sequences.begin(), sequences.end(), std::back_inserter(batch));
     }
     const double learning_rate =
         seconds ? LearningRateAt(
@@ -101,10 +100,12 @@ absl::Status RunSftStage(Run& run, const SftStage& stage,
         {"actor/lr", stats.learning_rate},
         {"timing_s/step", took},
         {"perf/throughput", static_cast<double>(stats.tokens) / took},
+        {"perf/mfu/actor", run.Utilisation(stats.flops, took)},
         {"perf/total_num_tokens", static_cast<double>(stats.tokens)},
         {"training/global_step", static_cast<double>(run.state.step)},
         {"training/epoch", data.Epoch()}};
     AddExpertMetrics(stats, run.config.learner(), &metrics);
+    run.AddSaveTime(&metrics);
     PONDER_RETURN_IF_ERROR(run.metrics->Log(run.state.step, metrics));
     run.progress->Update(
         run.state.stage_step,
@@ -117,6 +118,26 @@ absl::Status RunSftStage(Run& run, const SftStage& stage,
   }
   run.progress->Finish();
   return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status RunPretrainStage(Run& run, const SupervisedStage& stage,
+                              const std::string& name) {
+  const auto pieces = [&](const DataRow& row) {
+    return run.renderer->TextPieces(row, run.max_tokens());
+  };
+  return RunSupervised(run, stage, name, pieces, /*limit=*/nullptr);
+}
+
+absl::Status RunSftStage(Run& run, const SupervisedStage& stage,
+                         const std::string& name) {
+  const auto example =
+      [&](const DataRow& row) -> absl::StatusOr<std::vector<TrainSequence>> {
+    PONDER_ASSIGN_OR_RETURN(TrainSequence sequence, run.renderer->Example(row));
+    return std::vector<TrainSequence>{std::move(sequence)};
+  };
+  return RunSupervised(run, stage, name, example, ApplyExampleLimit);
 }
 
 }  // namespace ponder
