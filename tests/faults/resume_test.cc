@@ -21,6 +21,7 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Lt;
+using ::testing::Not;
 using ::testing::SizeIs;
 
 constexpr int kColdSteps = 60;
@@ -244,6 +245,38 @@ TEST_F(ResumeTest, KilledBeforeTheFirstCheckpoint) {
   std::filesystem::remove_all(RunFolder("killed") + "/checkpoints");
   Resume("killed");
   ExpectAsUndisturbed("killed");
+}
+
+// Of thousands of prompts none is sampled twice.
+TEST_F(ResumeTest, SamplingGoesOnWithWhatItHas) {
+  const auto config = [&](const std::string& name) {
+    return Config(name, absl::StrCat(ColdStart(20), R"(stage {
+  name: "many"
+  sample { prompts: 600 samples_per_prompt: 8 keep {} }
+}
+)"));
+  };
+  const std::string groups = RunFolder("stopped") + "/samples/many.groups";
+  PonderProcess process(Arguments(config("stopped")));
+  ASSERT_TRUE(WaitUntil([&] {
+    std::error_code error;
+    return !process.Running() ||
+           (std::filesystem::exists(groups) &&
+            std::filesystem::file_size(groups, error) > 20000);
+  }));
+  process.Signal(SIGKILL);
+  process.Wait();
+  const PonderResult resumed =
+      RunPonder({"train", "--resume", RunFolder("stopped")});
+  ASSERT_EQ(resumed.exit_code, 0) << resumed.err;
+  EXPECT_THAT(resumed.err, Not(HasSubstr("many 1/600 ")));
+  EXPECT_THAT(resumed.err, HasSubstr("many 600/600 "));
+  EXPECT_FALSE(std::filesystem::exists(groups));
+  const std::string whole = Run(config("whole"));
+  for (const char* file : {"samples", "pass_rates", "kept"}) {
+    const std::string path = absl::StrCat("/samples/", file, ".jsonl");
+    EXPECT_EQ(Bytes(RunFolder("stopped") + path), Bytes(whole + path)) << file;
+  }
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 // Algorithms of reinforcement learning in whole runs, by what they log.
 
+#include <algorithm>
 #include <filesystem>
 #include <set>
 #include <string>
@@ -23,6 +24,7 @@ using ::testing::Ge;
 using ::testing::Gt;
 using ::testing::HasSubstr;
 using ::testing::Le;
+using ::testing::Not;
 using ::testing::SizeIs;
 
 class AlgorithmsTest : public TinyRunTest {
@@ -55,6 +57,10 @@ TEST_F(AlgorithmsTest, EveryChoiceIsADifferentUpdate) {
        "objective: GSPO aggregation: SEQ_MEAN_TOKEN_MEAN "
        "clip_low: 3e-4 clip_high: 4e-4 updates_per_step: 2"},
       {"cispo", "objective: CISPO clip_low: 10 updates_per_step: 2"},
+      {"sapo", "objective: SAPO updates_per_step: 2"},
+      {"dppo_tv",
+       "objective: DPPO_TV updates_per_step: 2 aggregation: "
+       "TOKEN_SUM"},
       {"entropy", "entropy_coef: 0.05"},
       {"k2", "kl_coef: 0.1 kl_estimator: K3_K2_GRADIENT reference_every: 1"},
   };
@@ -161,9 +167,16 @@ TEST_F(AlgorithmsTest, StalenessIsBoundedAndCorrectedFor) {
 TEST_F(AlgorithmsTest, DynamicSamplingFillsTheStep) {
   const std::vector<Json> metrics = MetricsOf(
       "dynamic", 5, "dynamic_sampling { round_prompts: 9 max_rounds: 10 }");
-  EXPECT_THAT(Series(metrics, "frac_reward_zero_std"), Each(0));
   EXPECT_THAT(Series(metrics, "sampling/groups"), Each(6));
-  EXPECT_THAT(Series(metrics, "sampling/dropped_zero_std"), Contains(Gt(0)));
+  const std::vector<double> dropped =
+      Series(metrics, "sampling/dropped_zero_std");
+  EXPECT_THAT(dropped, Contains(Gt(0)));
+  // What was dropped was sampled, too.
+  const std::vector<double> shares = Series(metrics, "frac_reward_zero_std");
+  ASSERT_EQ(shares.size(), dropped.size());
+  for (size_t i = 0; i < shares.size(); ++i) {
+    EXPECT_NEAR(shares[i], dropped[i] / (6 + dropped[i]), 1e-9);
+  }
   EXPECT_THAT(Series(metrics, "staleness/max"), Each(Le(1)));
 }
 
@@ -181,6 +194,97 @@ TEST_F(AlgorithmsTest, DynamicSamplingSaysWhenItFindsTooFew) {
   EXPECT_THAT(Series(metrics, "sampling/dropped_zero_std"),
               ElementsAre(12, 12));
   EXPECT_THAT(Series(metrics, "sampling/groups"), ElementsAre(0, 0));
+  // A person sees what it was that taught nothing, and what it took.
+  EXPECT_THAT(result.err, AllOf(HasSubstr("; 0 % of groups have signal"),
+                                Not(HasSubstr("100 % of groups have"))));
+  EXPECT_THAT(Series(metrics, "frac_reward_zero_std"), Each(1));
+  EXPECT_THAT(Series(metrics, "reward/all_wrong_frac"), Each(1));
+  EXPECT_THAT(Series(metrics, "response_length/mean"), Each(3));
+  const std::string samples = Bytes(RunFolder("few") + "/samples/grpo.jsonl");
+  EXPECT_EQ(std::count(samples.begin(), samples.end(), '\n'), 2 * 12 * 4);
+  const Json stage = ReadJson(RunFolder("few") + "/summary.json")["stages"][1];
+  EXPECT_EQ(stage["samples"], 2 * 12 * 4);
+  EXPECT_EQ(stage["tokens"], 2 * 12 * 4 * 3);
+}
+
+// An advantage that is not relative to its group has a signal where two groups
+// differ.
+TEST_F(AlgorithmsTest, SignalOfAdvantagesThatAreNotRelative) {
+  const TinyConfig config =
+      Config("plus", ColdStart() + Grpo(3, "advantage: REINFORCE_PLUS_PLUS"));
+  std::vector<std::string> arguments = Arguments(config);
+  arguments.insert(arguments.end(),
+                   {"--set", "stage[grpo].grpo.samples_per_prompt=1"});
+  const PonderResult result = RunPonder(arguments);
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  const std::vector<Json> metrics = ReadMetrics(RunFolder("plus"), "grpo");
+  EXPECT_THAT(Series(metrics, "health/zero_signal"), Each(0));
+  EXPECT_THAT(Series(metrics, "actor/grad_norm"), Each(Gt(0)));
+  for (const Json& line : metrics) {
+    EXPECT_FALSE(line.contains("frac_reward_zero_std"));
+  }
+}
+
+// Means over the updates of a step are over those that learned something. At
+// learning rate 0 the policy, and with it the entropy, stays what it is.
+TEST_F(AlgorithmsTest, UpdatesWithoutAGradientCountForNothing) {
+  const std::vector<Json> metrics = MetricsOf(
+      "updates", 6, "updates_per_step: 6 optimizer { learning_rate: 0 }");
+  const std::vector<double> entropy = Series(metrics, "actor/entropy");
+  ASSERT_THAT(entropy, SizeIs(6));
+  EXPECT_THAT(Series(metrics, "frac_reward_zero_std"), Contains(Gt(0)));
+  const auto [least, most] =
+      std::minmax_element(entropy.begin(), entropy.end());
+  EXPECT_GT(*least, 0.93 * *most);
+}
+
+// The reference is what the stage started from, also where that is no
+// checkpoint of the run but the configuration's policy.
+TEST_F(AlgorithmsTest, AFirstStageKeepsItsReference) {
+  const auto config = [&](const std::string& name) {
+    TinyConfig c = Config(name, Grpo(6, "kl_coef: 0.5"));
+    c.more =
+        "checkpoint { every_steps: 3 }\n"
+        "reward { component { name: \"accuracy\" }\n"
+        "  component { name: \"length\" length { cache_tokens: 14 } } }\n";
+    return c;
+  };
+  const std::string whole = Run(config("whole"));
+  const std::string cut = Run(config("cut"));
+  for (const int step : CheckpointSteps(cut)) {
+    if (step > 3) {
+      std::filesystem::remove_all(
+          absl::StrCat(cut, "/checkpoints/step_", step));
+    }
+  }
+  std::filesystem::remove(cut + "/summary.json");
+  const PonderResult result = RunPonder({"train", "--resume", cut});
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  const std::vector<double> kl =
+      Series(ReadMetrics(whole, "grpo"), "actor/kl_loss");
+  EXPECT_GT(kl.back(), 0);
+  EXPECT_EQ(Series(ReadMetrics(cut, "grpo"), "actor/kl_loss"), kl);
+  EXPECT_TRUE(NewestWeights(whole) == NewestWeights(cut));
+}
+
+// Components that a stage does not name are measured and count for nothing.
+TEST_F(AlgorithmsTest, AStageChoosesItsReward) {
+  TinyConfig config =
+      Config("chosen", ColdStart() + Grpo(2, "reward: \"accuracy\""));
+  config.more =
+      "reward { component { name: \"accuracy\" }\n"
+      "  component { name: \"language\" weight: 0.5\n"
+      "    language { target: \"en\" } } }\n";
+  const std::vector<Json> metrics = ReadMetrics(Run(config), "grpo");
+  EXPECT_EQ(Series(metrics, "critic/rewards/mean"),
+            Series(metrics, "rewards/accuracy/mean"));
+  EXPECT_THAT(Series(metrics, "rewards/language/mean"), SizeIs(2));
+
+  config.name = "unknown";
+  config.stages = ColdStart() + Grpo(2, "reward: \"acuracy\"");
+  const PonderResult unknown = RunPonder(Arguments(config));
+  EXPECT_EQ(unknown.exit_code, 1);
+  EXPECT_THAT(unknown.err, HasSubstr("did you mean \"accuracy\"?"));
 }
 
 TEST_F(AlgorithmsTest, StragglersAreCancelled) {

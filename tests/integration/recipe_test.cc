@@ -129,6 +129,9 @@ TEST_F(RecipeTest, ChainsTeacherSamplesAndStudents) {
   EXPECT_EQ(stages["grpo"]["from"], "cold_start");
   EXPECT_EQ(stages["student"]["from"], "");
   EXPECT_EQ(stages["on_policy"]["from"], "student");
+  EXPECT_THAT(ReadJson(run + "/manifests/on_policy.json")["teacher"]["path"]
+                  .get<std::string>(),
+              HasSubstr("/MANIFEST"));
   // Each is compared with its start and with who started there before.
   std::set<std::string> against;
   for (const Json& pair : stages["on_policy"]["against"]) {
@@ -163,12 +166,17 @@ TEST_F(RecipeTest, EveryStageGainsAsItShould) {
     }
     return folder_.Write(name + ".jsonl", rows);
   };
-  const auto sft = [](const std::string& name, const std::string& from,
-                      const std::string& data, int steps, const char* rate) {
-    return absl::StrCat("stage {\n  name: \"", name, "\"\n  ", from,
-                        "\n  sft { ", data, " steps: ", steps,
+  const auto supervised = [](const std::string& kind, const std::string& name,
+                             const std::string& from, const std::string& data,
+                             int steps, const char* rate) {
+    return absl::StrCat("stage {\n  name: \"", name, "\"\n  ", from, "\n  ",
+                        kind, " { ", data, " steps: ", steps,
                         " batch_size: 16\n    optimizer { learning_rate: ",
                         rate, " warmup_steps: 2 beta2: 0.98 } }\n}\n");
+  };
+  const auto sft = [&](const std::string& name, const std::string& from,
+                       const std::string& data, int steps, const char* rate) {
+    return supervised("sft", name, from, data, steps, rate);
   };
   const auto rl = [](const std::string& name, const std::string& from,
                      const std::string& more) {
@@ -190,12 +198,13 @@ TEST_F(RecipeTest, EveryStageGainsAsItShould) {
   std::string student = kStudent;
   student.replace(student.find("\"student\""), 9, "\"student_base\"");
   const std::string stages = absl::StrCat(
-      sft("pretrain", "", "data: \"tiny\"", 60, "1e-2"),
-      rl("r1_zero", "pretrain", "steps: 12"),
-      sft("cold_start", "init_from: \"pretrain\"", "data: \"cold\"", 2, "1e-3"),
+      supervised("pretrain", "base", "", "data: \"tiny\"", 60, "1e-2"),
+      rl("r1_zero", "base",
+         "steps: 12 reward: \"accuracy\" reward: \"format\""),
+      sft("cold_start", "init_from: \"base\"", "data: \"cold\"", 2, "1e-3"),
       rl("rl_reasoning", "cold_start", "steps: 12"),
       sample("rejection_sampling", "rl_reasoning", "kept"),
-      sft("rejection_sft", "init_from: \"pretrain\"",
+      sft("rejection_sft", "init_from: \"base\"",
           "data: \"kept\" data: \"tiny\"", 20, "3e-3"),
       rl("rl_final", "rejection_sft", "steps: 12"),
       sample("teacher_samples", "rl_final", "kept_final"), student,
@@ -210,7 +219,10 @@ TEST_F(RecipeTest, EveryStageGainsAsItShould) {
       "data { name: \"cold\" path: \"", twos("cold", 200), "\" limit: 8 }\n",
       "data { name: \"kept\" path: \"$RUN/samples/kept.jsonl\" weight: 0.5 }\n",
       "data { name: \"kept_final\" path: \"$RUN/samples/kept_final.jsonl\" }\n",
-      "reward { component { name: \"accuracy\" } }\n",
+      "reward { component { name: \"accuracy\" }\n"
+      "  component { name: \"format\" weight: 0.1 }\n"
+      "  component { name: \"language\" weight: 0.1\n"
+      "    language { target: \"en\" } } }\n",
       "eval_data { name: \"twos\" path: \"", twos("held_out", 300), "\" }\n");
   const std::string run = Run(config);
   std::map<std::string, Json> found = StagesOf(run);
@@ -219,10 +231,10 @@ TEST_F(RecipeTest, EveryStageGainsAsItShould) {
     std::printf("%s: %.2f\n", stage.c_str(), share);
     return share;
   };
-  EXPECT_LT(accuracy("pretrain"), 0.7);
-  EXPECT_GT(accuracy("r1_zero"), accuracy("pretrain") + 0.2);
+  EXPECT_LT(accuracy("base"), 0.7);
+  EXPECT_GT(accuracy("r1_zero"), accuracy("base") + 0.2);
   EXPECT_GE(accuracy("rl_reasoning"), accuracy("cold_start"));
-  EXPECT_GT(accuracy("rejection_sft"), accuracy("pretrain"));
+  EXPECT_GT(accuracy("rejection_sft"), accuracy("base"));
   EXPECT_GE(accuracy("rl_final"), accuracy("rejection_sft"));
   EXPECT_GT(accuracy("rl_final"), 0.9);
   EXPECT_GT(accuracy("distill"), accuracy("student_base") + 0.2);
@@ -237,7 +249,8 @@ TEST_F(RecipeTest, EveryStageGainsAsItShould) {
   EXPECT_GE(training("student_rl_only"),
             training("teacher_samples") + training("distill"));
   // Each stage says where it comes from.
-  EXPECT_EQ(found["rejection_sft"]["from"], "pretrain");
+  EXPECT_EQ(found["base"]["kind"], "pretrain");
+  EXPECT_EQ(found["rejection_sft"]["from"], "base");
   EXPECT_EQ(found["student_rl_only"]["from"], "student_base");
   for (const auto& [name, stage] : found) {
     EXPECT_EQ(ReadJson(absl::StrCat(run, "/manifests/", name, ".json"))["from"],
@@ -327,6 +340,50 @@ TEST_F(RecipeTest, AStageEndsWithAnothersCoreSeconds) {
   EXPECT_GE(training("rl"), training("cold_start"));
 }
 
+// A stage of a recipe by itself: its policy and its teacher are folders.
+TEST_F(RecipeTest, AStageIsACommandToo) {
+  const std::string stages =
+      absl::StrCat(ColdStartOnTiny(), GrpoOnTiny(2), kStudent);
+  const std::string run = Run(Recipe("recipe", stages));
+  std::map<std::string, Json> made = StagesOf(run);
+  const auto checkpoint = [&](const std::string& stage) {
+    const std::string path = ReadJson(
+        absl::StrCat(run, "/manifests/", stage, ".json"))["outputs"][0]["path"];
+    return absl::StrCat(run, "/", path.substr(0, path.rfind('/')));
+  };
+  std::vector<std::string> arguments =
+      Arguments(Recipe("alone", absl::StrCat(stages, kOnPolicy)));
+  arguments[0] = "distill";
+  arguments.insert(
+      arguments.end(),
+      {"--set", "stage[on_policy].grpo.teacher_path=" + checkpoint("grpo")});
+  const PonderResult afresh = RunPonder(arguments);
+  EXPECT_EQ(afresh.exit_code, 1);
+  EXPECT_THAT(afresh.err, HasSubstr("stage on_policy goes on from an earlier "
+                                    "one"));
+  arguments.insert(arguments.end(),
+                   {"--policy", checkpoint("student"), "--stage", "on_polisy"});
+  const PonderResult unknown = RunPonder(arguments);
+  EXPECT_EQ(unknown.exit_code, 1);
+  EXPECT_THAT(unknown.err, HasSubstr("no distill stage named \"on_polisy\"; "
+                                     "did you mean \"on_policy\"?"));
+  EXPECT_FALSE(std::filesystem::exists(RunFolder("alone")));
+
+  arguments.back() = "on_policy";
+  const PonderResult result = RunPonder(arguments);
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  std::map<std::string, Json> found = StagesOf(RunFolder("alone"));
+  EXPECT_EQ(found.size(), 1);
+  EXPECT_EQ(found["on_policy"]["steps"], 12);
+  const Json manifest =
+      ReadJson(RunFolder("alone") + "/manifests/on_policy.json");
+  EXPECT_EQ(manifest["policy"]["path"], checkpoint("student"));
+  EXPECT_EQ(manifest["teacher"]["path"], checkpoint("grpo"));
+  const std::vector<double> kl =
+      Series(ReadMetrics(RunFolder("alone"), "on_policy"), "actor/reverse_kl");
+  EXPECT_LT(kl.back(), 0.9 * kl.front());
+}
+
 TEST_F(RecipeTest, WhatCannotBeIsRefusedBeforeItStarts) {
   const std::string teacherless = absl::StrCat(
       ColdStartOnTiny(), Grpo(2, "data: \"tiny\" advantage: REVERSE_KL"));
@@ -340,6 +397,7 @@ TEST_F(RecipeTest, WhatCannotBeIsRefusedBeforeItStarts) {
   refused(absl::StrCat(ColdStartOnTiny(),
                        Grpo(2, "advantage: REVERSE_KL teacher: \"cold\"")),
           "wanted the name of an earlier stage that trains");
+  refused(Grpo(2, "advantage: REVERSE_KL teacher_path: \"/none\""), "/none");
   refused(absl::StrCat(ColdStartOnTiny(),
                        Grpo(2, "core_seconds_of_stages: \"none\"")),
           "core_seconds_of_stages");

@@ -1,6 +1,7 @@
 // Stages and options of a run, by what they leave behind.
 
 #include <filesystem>
+#include <map>
 #include <set>
 #include <string>
 #include <vector>
@@ -71,6 +72,103 @@ TEST_F(StagesTest, KlToTheStagesFirstPolicy) {
   EXPECT_EQ(kl[0], 0);
   EXPECT_THAT(kl, Each(Ge(0)));
   EXPECT_GT(kl.back(), 0);
+}
+
+// Plain text: prompts are learned too, and what is longer than a prompt and its
+// response is cut, not refused.
+TEST_F(StagesTest, PretrainsOnTextOfAnyLength) {
+  std::string rows;
+  for (int i = 0; i < 12; ++i) {
+    std::string text;
+    for (int j = 0; j < 30; ++j) absl::StrAppend(&text, "pick ", i + j, "; ");
+    absl::StrAppend(&rows, "{\"text\": \"", text, "\"}\n");
+  }
+  TinyConfig config = Config("text", R"(stage {
+  pretrain {
+    steps: 30 batch_size: 4
+    optimizer { learning_rate: 1e-2 warmup_steps: 3 beta2: 0.98 }
+  }
+}
+)");
+  config.data_path = folder_.Write("text.jsonl", rows);
+  const std::string run = Run(config);
+  EXPECT_EQ(ReadJson(run + "/summary.json")["stages"][0]["kind"], "pretrain");
+  const std::vector<Json> metrics = ReadMetrics(run, "pretrain");
+  const std::vector<double> loss = Series(metrics, "train/loss");
+  ASSERT_THAT(loss, SizeIs(30));
+  EXPECT_LT(loss.back(), 0.5 * loss.front());
+  // Four texts of 240 to 270 bytes, in pieces of at most 38 tokens.
+  EXPECT_THAT(Series(metrics, "perf/total_num_tokens"),
+              Each(AllOf(Ge(960), Le(1200))));
+}
+
+// Examples are never cut: they are counted before the first step, and refused
+// or left out.
+TEST_F(StagesTest, ExamplesThatAreTooLongAreCounted) {
+  std::string rows = TinyProblems(10);
+  for (const char* id : {"long", "longer"}) {
+    absl::StrAppend(&rows, "{\"id\": \"", id,
+                    "\", \"prompt\": \"pick 1\", \"answer\": \"1\", "
+                    "\"response\": \"",
+                    std::string(id == std::string("long") ? 40 : 60, 'x'),
+                    "\"}\n");
+  }
+  TinyConfig config = Config("refused", ColdStart(3));
+  config.data_path = folder_.Write("rows.jsonl", rows);
+  const PonderResult refused = RunPonder(Arguments(config));
+  EXPECT_EQ(refused.exit_code, 1);
+  EXPECT_THAT(
+      refused.err,
+      HasSubstr("data set tiny: 2 of 12 examples are longer than "
+                "prompt.max_prompt_tokens and prompt.max_response_tokens "
+                "together (38), the longest has 68 tokens (row longer)"));
+  EXPECT_TRUE(ReadMetrics(RunFolder("refused")).empty());
+
+  config.name = "dropped";
+  std::vector<std::string> arguments = Arguments(config);
+  arguments.insert(arguments.end(), {"--set", "prompt.overlong=drop"});
+  const PonderResult dropped = RunPonder(arguments);
+  EXPECT_EQ(dropped.exit_code, 0) << dropped.err;
+  EXPECT_THAT(dropped.err, HasSubstr("(row longer); they are left out"));
+}
+
+// What would stop the run after its first stage stops it before.
+TEST_F(StagesTest, HeldOutProblemsAreLookedAtFirst) {
+  TinyConfig config = Config("held_out", ColdStart(3));
+  const std::string path = folder_.Write(
+      "held_out.jsonl", absl::StrCat("{\"prompt\": \"", std::string(50, 'x'),
+                                     "\", \"answer\": \"1\"}\n"));
+  for (const auto& [file, wanted] :
+       {std::pair<std::string, std::string>{path, "1 of 1 prompts are longer"},
+        {"$RUN/data/typo.jsonl", "but no data stage writes it"}}) {
+    config.more =
+        absl::StrCat("eval_data { name: \"tiny\" path: \"", file, "\" }\n");
+    const PonderResult result = RunPonder(Arguments(config));
+    EXPECT_EQ(result.exit_code, 1);
+    EXPECT_THAT(result.err, HasSubstr(wanted));
+    EXPECT_TRUE(ReadMetrics(RunFolder("held_out")).empty());
+    std::filesystem::remove_all(RunFolder("held_out"));
+  }
+}
+
+TEST_F(StagesTest, TimesAndUtilisationOfTheParts) {
+  const std::string run = Run(
+      Config("parts", ColdStart(10) + Grpo(3, "kl_coef: 0.1 decoupled: true")));
+  const auto positive = [](const std::vector<Json>& metrics,
+                           const std::string& name, double most) {
+    EXPECT_THAT(Series(metrics, name), Each(AllOf(Gt(0), Lt(most)))) << name;
+  };
+  const std::vector<Json> metrics = ReadMetrics(run, "grpo");
+  for (const char* part : {"old_log_prob", "ref", "adv", "update_actor"}) {
+    positive(metrics, absl::StrCat("timing_s/", part), 60);
+  }
+  // So small a policy is far from what products can do.
+  positive(metrics, "perf/mfu/actor", 1);
+  positive(metrics, "perf/mfu/actor_infer", 1);
+  positive(ReadMetrics(run, "cold_start"), "perf/mfu/actor", 1);
+  for (const Json& line : metrics) {
+    EXPECT_FALSE(line.contains("timing_s/update_critic"));
+  }
 }
 
 // Every response is cut at the limit: wrong without the option, and then a
@@ -157,6 +255,33 @@ TEST_F(StagesTest, EvaluatesAtStepZeroAndEverySoManySteps) {
     EXPECT_THAT(line["val-core/tiny/avg@2"].get<double>(), AllOf(Ge(0), Le(1)));
   }
   EXPECT_THAT(steps, ElementsAre(60, 62, 64, 65));
+}
+
+// A problem that is drawn twice has one pass rate; 0 prompts are every row.
+TEST_F(StagesTest, PassRatesAreOfProblems) {
+  for (const int prompts : {72, 0}) {
+    SCOPED_TRACE(prompts);
+    const std::string run = Run(Config(
+        absl::StrCat("rates", prompts),
+        absl::StrCat(ColdStart(),
+                     "stage { name: \"samples\" sample { prompts: ", prompts,
+                     " samples_per_prompt: 3 } }\n")));
+    const size_t rows = JsonLines(folder_.File("tiny.jsonl")).size();
+    const std::vector<Json> rates =
+        JsonLines(run + "/samples/pass_rates.jsonl");
+    ASSERT_THAT(rates, SizeIs(rows));
+    std::map<std::string, double> right, samples;
+    for (const Json& line : JsonLines(run + "/samples/samples.jsonl")) {
+      right[line["problem"]] += line["verdict"] == "CORRECT";
+      samples[line["problem"]] += 1;
+    }
+    for (const Json& rate : rates) {
+      const std::string id = rate["id"];
+      EXPECT_EQ(rate["samples"], samples[id]);
+      EXPECT_DOUBLE_EQ(rate["pass_rate"].get<double>(),
+                       right[id] / samples[id]);
+    }
+  }
 }
 
 TEST_F(StagesTest, SampleStage) {
