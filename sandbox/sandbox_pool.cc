@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <optional>
 #include <thread>
 #include <utility>
 
@@ -16,11 +17,6 @@
 
 namespace ponder {
 namespace {
-
-// First of the host's users that programs run as if this process is root.
-// Debian gives no user a number in this range.
-constexpr int64_t kFirstUid = 61000;
-constexpr int64_t kUidRange = 4000 / SandboxSlot::kUids * SandboxSlot::kUids;
 
 bool IsLost(const absl::Status& status) {
   return absl::IsInternal(status) || absl::IsUnavailable(status) ||
@@ -108,13 +104,13 @@ SandboxPool::~SandboxPool() {
 
 std::unique_ptr<SandboxSlot> SandboxPool::MakeSlot() {
   const int number = num_slots_made_++;
-  const int64_t uid =
-      geteuid() == 0 ? kFirstUid + number * SandboxSlot::kUids % kUidRange : -1;
+  std::optional<UserBlock> users;
+  if (geteuid() == 0) users = UserBlock::Take();
   return std::make_unique<SandboxSlot>(
       tools_,
       absl::StrCat(reinterpret_cast<uintptr_t>(this) >> 4 & 0xffff, "-",
                    number),
-      uid);
+      std::move(users));
 }
 
 absl::Status SandboxPool::InSlot(

@@ -23,7 +23,8 @@
 namespace ponder {
 
 // Thread-safe. Programs run as users 61000 and following if this process is
-// root, so two programs of a pool cannot signal or trace each other.
+// root, so that two programs, of this pool or of another one on this machine,
+// cannot signal or trace each other and share no limit of a user's.
 class SandboxPool final : public Sandbox {
  public:
   struct Options {

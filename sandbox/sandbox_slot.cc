@@ -26,7 +26,8 @@ absl::StatusOr<SandboxCell*> SandboxSlot::Cell(const CellKind& kind,
       absl::StrCat(kind.name, user == User::kChecker ? "-checker" : "");
   std::unique_ptr<SandboxCell>& cell = cells_[name];
   if (cell == nullptr) {
-    const int64_t uid = uid_ < 0 ? -1 : uid_ + static_cast<int64_t>(user);
+    const int64_t uid =
+        users_ ? users_->first() + static_cast<int64_t>(user) : -1;
     PONDER_ASSIGN_OR_RETURN(
         cell,
         SandboxCell::Start(tools_, kind, absl::StrCat(name_, "-", name), uid));

@@ -6,28 +6,29 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "sandbox/python_worker.h"
 #include "sandbox/sandbox_cell.h"
+#include "sandbox/user_block.h"
 
 namespace ponder {
 
 // Not thread-safe.
 class SandboxSlot {
  public:
-  // `tools` outlives it. `uid`: of programs; the two numbers behind it are of
-  // compilers and of test code. -1: this process's own.
-  SandboxSlot(const SandboxTools& tools, std::string name, int64_t uid)
-      : tools_(tools), name_(std::move(name)), uid_(uid) {}
+  // `tools` outlives it. `users`: of programs, of compilers and of test code;
+  // none: this process's own.
+  SandboxSlot(const SandboxTools& tools, std::string name,
+              std::optional<UserBlock> users)
+      : tools_(tools), name_(std::move(name)), users_(std::move(users)) {}
 
   SandboxSlot(const SandboxSlot&) = delete;
   SandboxSlot& operator=(const SandboxSlot&) = delete;
   ~SandboxSlot();
-
-  static constexpr int64_t kUids = 3;  // That a slot takes.
 
   enum class User { kProgram, kCompiler, kChecker };
 
@@ -48,7 +49,7 @@ class SandboxSlot {
  private:
   const SandboxTools& tools_;
   const std::string name_;
-  const int64_t uid_;
+  const std::optional<UserBlock> users_;  // Given up behind the cells.
   std::map<std::string, std::unique_ptr<SandboxCell>> cells_;
   RunLimits checker_limits_;
   std::unique_ptr<PythonWorker> checker_;  // Ends before its cell.
