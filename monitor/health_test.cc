@@ -15,6 +15,7 @@ using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 using ::testing::StartsWith;
 
 StepHealth Good() {
@@ -202,6 +203,19 @@ TEST(HealthRulesTest, MismatchThatDrifts) {
   EXPECT_THAT(reports[9].advice,
               HasSubstr("sampler and learner differ by 0.007, at most 0.005"));
   EXPECT_EQ(reports[16].verdict, HealthReport::kStop);  // 15, 16, 17: 0.0105.
+}
+
+// What older policies sampled says nothing of the workers of this one.
+TEST(HealthRulesTest, WithoutFreshSamplesThereIsNoMismatch) {
+  HealthRules rules{HealthConfig()};
+  for (int step = 1; step <= 20; ++step) {
+    StepHealth health = Good();
+    health.logprob_diff_mean = std::nullopt;
+    const HealthReport report = rules.Check(step, health);
+    EXPECT_EQ(report.verdict, HealthReport::kOk);
+    EXPECT_THAT(report.line, HasSubstr("all samples are of older policies"));
+    EXPECT_THAT(report.line, Not(HasSubstr("differ by")));
+  }
 }
 
 TEST(HealthRulesTest, UnscorableWhereAVerifierFails) {

@@ -1,12 +1,10 @@
 #include "rl/trainer.h"
 
-#include <algorithm>
 #include <filesystem>
 #include <optional>
 #include <set>
 
 #include "ATen/Parallel.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
@@ -17,7 +15,7 @@
 #include "monitor/hparams.h"
 #include "policy/device.h"
 #include "proto/text_config.h"
-#include "rl/architecture.h"
+#include "rl/input_check.h"
 #include "rl/memory_plan.h"
 #include "rl/stage_manifest.h"
 #include "rl/stages.h"
@@ -103,94 +101,6 @@ absl::Status LoadWeights(Run& run, const std::string& folder) {
 absl::Status LoadPolicy(Run& run, const PolicyConfig& policy) {
   PONDER_ASSIGN_OR_RETURN(Checkpoint checkpoint, run.PolicyOf(policy));
   return SetPolicy(run, std::move(checkpoint));
-}
-
-// Refuses to start what cannot be saved.
-absl::Status CheckDisk(const Run& run) {
-  const int64_t weights = 4 * run.model.NumParameters();
-  const int64_t stages = run.config.stage_size();
-  const int64_t kept = std::max(1, run.config.checkpoint().keep_last()) + 1;
-  const int64_t needed = weights * (3 * kept + stages + 1) + (64 << 20);
-  PONDER_ASSIGN_OR_RETURN(const int64_t available,
-                          FreeDiskBytes(run.folder.path()));
-  if (needed <= available) return absl::OkStatus();
-  return absl::ResourceExhaustedError(absl::StrCat(
-      run.folder.path(), ": checkpoints of this run may need ", needed >> 20,
-      " MiB, the disk has ", available >> 20,
-      " MiB free; free some, lower checkpoint.keep_last, or give another disk "
-      "with --set runs_dir="));
-}
-
-// The shape of a policy, which has to fit the prompts.
-absl::StatusOr<ModelConfig> CheckPolicy(const RunConfig& config,
-                                        const PolicyConfig& policy) {
-  ModelConfig model;
-  if (policy.init() == PolicyConfig::RANDOM) {
-    model = ModelConfigOf(policy.architecture());
-  } else {
-    PONDER_ASSIGN_OR_RETURN(const PolicyFiles files,
-                            ReadPolicyFiles(policy.path()));
-    PONDER_ASSIGN_OR_RETURN(model, ConfigOfFiles(files, policy.path()));
-  }
-  const PromptConfig& prompt = config.prompt();
-  const int64_t tokens =
-      int64_t{prompt.max_prompt_tokens()} + prompt.max_response_tokens();
-  if (tokens > model.max_position_embeddings) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "prompt.max_prompt_tokens and prompt.max_response_tokens are ", tokens,
-        " together, the policy's max_position_embeddings is ",
-        model.max_position_embeddings,
-        "; lower them with --set prompt.max_prompt_tokens=N and --set "
-        "prompt.max_response_tokens=N"));
-  }
-  return model;
-}
-
-// Held-out problems that a run makes itself have to be made.
-absl::Status CheckMadeData(const RunConfig& config) {
-  std::set<std::string> made;
-  for (const Stage& stage : config.stage()) {
-    for (const GeneratedSet& set : stage.data().set()) {
-      made.insert({set.path(), set.held_out_path()});
-    }
-  }
-  for (const DataSet& set : config.eval_data()) {
-    if (!absl::StartsWith(set.path(), "$RUN") || made.contains(set.path())) {
-      continue;
-    }
-    return absl::InvalidArgumentError(
-        absl::StrCat("eval_data ", DataSetName(set), ": ", set.path(),
-                     " is in the run's folder, but no data stage writes it"));
-  }
-  return absl::OkStatus();
-}
-
-// Finds what is wrong with the inputs before anything is written: the
-// policies' and teachers' shapes, data sets that exist already. Returns the
-// shapes, the run's policy first.
-absl::StatusOr<std::vector<ModelConfig>> CheckInputs(const RunConfig& config) {
-  std::vector<ModelConfig> models(1);
-  PONDER_ASSIGN_OR_RETURN(models[0], CheckPolicy(config, config.policy()));
-  for (const Stage& stage : config.stage()) {
-    if (!stage.has_policy()) continue;
-    PONDER_ASSIGN_OR_RETURN(ModelConfig model,
-                            CheckPolicy(config, stage.policy()));
-    models.push_back(std::move(model));
-  }
-  for (const Stage& stage : config.stage()) {
-    if (!stage.grpo().has_teacher_path()) continue;
-    const std::string& folder = stage.grpo().teacher_path();
-    PONDER_ASSIGN_OR_RETURN(const PolicyFiles files, ReadPolicyFiles(folder));
-    PONDER_RETURN_IF_ERROR(ConfigOfFiles(files, folder).status());
-  }
-  PONDER_RETURN_IF_ERROR(CheckMadeData(config));
-  for (const auto* sets : {&config.data(), &config.eval_data()}) {
-    for (const DataSet& set : *sets) {
-      if (absl::StartsWith(set.path(), "$RUN")) continue;
-      PONDER_RETURN_IF_ERROR(LoadDataRows(set, "").status());
-    }
-  }
-  return models;
 }
 
 class Trainer {
@@ -495,25 +405,6 @@ void RecordEnd(const absl::Status& status, Run& run) {
     }
   }
   run.WriteStatus();
-}
-
-// Prompts that would be refused after the first stage are refused before it.
-absl::Status CheckEvalPrompts(Run& run) {
-  const bool evaluates =
-      std::any_of(run.config.stage().begin(), run.config.stage().end(),
-                  [](const Stage& stage) {
-                    return stage.has_eval() || TrainsPolicy(stage);
-                  });
-  if (!evaluates || run.config.prompt().overlong() != PromptConfig::REFUSE) {
-    return absl::OkStatus();
-  }
-  for (const DataSet& set : run.config.eval_data()) {
-    if (absl::StartsWith(set.path(), "$RUN")) continue;
-    PONDER_ASSIGN_OR_RETURN(DataRows rows,
-                            LoadDataRows(set, run.folder.path()));
-    PONDER_RETURN_IF_ERROR(ApplyPromptLimit(run, &rows));
-  }
-  return absl::OkStatus();
 }
 
 // From the newest checkpoint, or from the beginning, to the end.
