@@ -27,8 +27,8 @@ struct TrainFlags {
   std::vector<std::string> settings;
   std::string resume;
   bool dry_run = false;
+  std::string policy;  // Not of `train`.
   // Of `eval` only.
-  std::string policy;
   std::vector<std::string> data;
   std::vector<std::string> compare;
   bool json = false;
@@ -45,10 +45,60 @@ bool IsOfKind(const Stage& stage, const std::string& kind) {
   return StageKind(stage) == kind;
 }
 
-// Leaves the stages of one kind, or the one called `name`, which then start
-// from the configuration's policy, and in front of them those that make data. A
-// configuration that has none gets one with defaults. What a stage goes on from
-// may not become random weights.
+// What a stage goes on from: an earlier one that trains, by its name. Empty:
+// its own policy, or the configuration's.
+std::string SourceOf(const Stage& stage, const std::string& newest_trained) {
+  if (stage.has_policy()) return "";
+  return stage.has_init_from() ? stage.init_from() : newest_trained;
+}
+
+// Makes `stage` start from what it started from in the whole configuration,
+// where `kept` has that, and else from the configuration's policy. That may not
+// be one of random weights in place of one that was trained.
+absl::Status KeepStart(const std::string& source, const std::string& kind,
+                       const RunConfig& kept, Stage* stage) {
+  if (stage->has_policy()) return absl::OkStatus();
+  bool source_is_kept = false, trains_before = false;
+  for (const Stage& earlier : kept.stage()) {
+    source_is_kept |= StageName(earlier) == source;
+    trains_before |= TrainsPolicy(earlier);
+  }
+  if (source_is_kept) {
+    stage->set_init_from(source);
+    return absl::OkStatus();
+  }
+  if (!source.empty() && kept.policy().init() == PolicyConfig::RANDOM) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "stage ", StageName(*stage), " goes on from stage ", source,
+        ", which `ponder ", kind,
+        "` does not run; give the policy that it starts from with --policy "
+        "FOLDER"));
+  }
+  stage->clear_init_from();
+  if (trains_before) *stage->mutable_policy() = kept.policy();
+  return absl::OkStatus();
+}
+
+// A stage of that kind with defaults.
+absl::StatusOr<Stage> DefaultStage(const std::string& kind) {
+  if (kind == "distill") {
+    return absl::InvalidArgumentError(
+        "the configuration has no stage with grpo { advantage: REVERSE_KL }, "
+        "which on-policy distillation is; to learn from a teacher's samples "
+        "use `ponder sample` and `ponder sft`");
+  }
+  Stage stage;
+  if (kind == "pretrain") stage.mutable_pretrain();
+  if (kind == "sft") stage.mutable_sft();
+  if (kind == "grpo") stage.mutable_grpo();
+  if (kind == "eval") stage.mutable_eval();
+  if (kind == "sample") stage.mutable_sample();
+  return stage;
+}
+
+// Leaves the stages of one kind, or the one called `name`, and those that make
+// data, which are run first. A configuration that has none gets one with
+// defaults behind all others.
 absl::Status KeepStages(const std::string& kind, const std::string& name,
                         RunConfig* config) {
   RunConfig kept = *config;
@@ -56,45 +106,28 @@ absl::Status KeepStages(const std::string& kind, const std::string& name,
   std::vector<std::string> names;
   for (const Stage& stage : config->stage()) {
     if (stage.has_data()) *kept.add_stage() = stage;
-  }
-  bool starts_afresh = true;  // Nothing was trained before, also in `kept`.
-  for (const Stage& stage : config->stage()) {
-    const bool is_kept =
-        IsOfKind(stage, kind) && (name.empty() || name == StageName(stage));
     if (IsOfKind(stage, kind)) names.push_back(StageName(stage));
-    if (is_kept && !starts_afresh && !stage.has_policy() &&
-        config->policy().init() == PolicyConfig::RANDOM) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "stage ", StageName(stage),
-          " goes on from an earlier one, which `ponder ", kind,
-          "` does not run; give the policy that it starts from with --policy "
-          "FOLDER"));
-    }
-    if (is_kept) {
-      *kept.add_stage() = stage;
-      kept.mutable_stage()->rbegin()->clear_init_from();
-    } else if (TrainsPolicy(stage)) {
-      starts_afresh = false;
-    }
   }
   if (!name.empty() && std::count(names.begin(), names.end(), name) == 0) {
     return absl::InvalidArgumentError(
         absl::StrCat("--stage: the configuration has no ", kind,
                      " stage named \"", name, "\"", NameHint(name, names)));
   }
-  if (names.empty() && kind == "distill") {
-    return absl::InvalidArgumentError(
-        "the configuration has no stage with grpo { advantage: REVERSE_KL }, "
-        "which on-policy distillation is; to learn from a teacher's samples "
-        "use `ponder sample` and `ponder sft`");
+  std::string newest_trained;
+  for (Stage stage : config->stage()) {
+    const std::string own_name = StageName(stage);
+    const bool trains = TrainsPolicy(stage);
+    if (IsOfKind(stage, kind) && (name.empty() || name == own_name)) {
+      PONDER_RETURN_IF_ERROR(
+          KeepStart(SourceOf(stage, newest_trained), kind, kept, &stage));
+      *kept.add_stage() = std::move(stage);
+    }
+    if (trains) newest_trained = own_name;
   }
   if (names.empty()) {
-    Stage* stage = kept.add_stage();
-    if (kind == "pretrain") stage->mutable_pretrain();
-    if (kind == "sft") stage->mutable_sft();
-    if (kind == "grpo") stage->mutable_grpo();
-    if (kind == "eval") stage->mutable_eval();
-    if (kind == "sample") stage->mutable_sample();
+    PONDER_ASSIGN_OR_RETURN(Stage stage, DefaultStage(kind));
+    PONDER_RETURN_IF_ERROR(KeepStart(newest_trained, kind, kept, &stage));
+    *kept.add_stage() = std::move(stage);
   }
   *config = std::move(kept);
   return absl::OkStatus();
@@ -181,10 +214,11 @@ absl::Status RunTraining(const TrainFlags& flags) {
   }
   RunConfig config;
   if (!flags.resume.empty()) {
-    if (!flags.settings.empty()) {
+    if (!flags.settings.empty() || !flags.policy.empty() ||
+        !flags.stage.empty() || !flags.data.empty()) {
       return absl::InvalidArgumentError(
-          "--resume goes on with the run's own configuration; --set belongs to "
-          "a new run");
+          "--resume goes on with the run's own configuration; --set, --policy, "
+          "--stage and --data belong to a new run");
     }
     PONDER_ASSIGN_OR_RETURN(config, ConfigOfRun(flags.resume));
   } else {

@@ -180,7 +180,7 @@ HealthReport HealthRules::Check(int64_t step, const StepHealth& health) {
       health.logprob_diff_mean
           ? absl::StrFormat("sampler and learner differ by %.1e",
                             *health.logprob_diff_mean)
-          : "all samples are of older policies",
+          : "sampler and learner not compared",
       health.grad_norm);
 
   if (first_rewards_.size() < kWindow) {

@@ -23,7 +23,7 @@ struct StepHealth {
   double clip_ratio = 0;           // Share of samples cut at the token limit.
   double entropy = 0;              // Mean over tokens, nats.
   // |sampler - learner|, mean over tokens that the policy itself sampled; none:
-  // all were an older one's, which has nothing to say here.
+  // all were an older one's, or nothing was learned from.
   std::optional<double> logprob_diff_mean = 0;
   double zero_signal_fraction = 0;  // Groups whose rewards are all equal.
   double grad_norm = 0;             // Before clipping.

@@ -213,7 +213,7 @@ TEST(HealthRulesTest, WithoutFreshSamplesThereIsNoMismatch) {
     health.logprob_diff_mean = std::nullopt;
     const HealthReport report = rules.Check(step, health);
     EXPECT_EQ(report.verdict, HealthReport::kOk);
-    EXPECT_THAT(report.line, HasSubstr("all samples are of older policies"));
+    EXPECT_THAT(report.line, HasSubstr("sampler and learner not compared"));
     EXPECT_THAT(report.line, Not(HasSubstr("differ by")));
   }
 }

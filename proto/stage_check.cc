@@ -166,6 +166,12 @@ void CheckObjective(const std::string& path, const GrpoStage& grpo,
   check.Above(path, "sapo_negative_temperature",
               grpo.sapo_negative_temperature(), 0);
   check.Within(path, "tv_bound", grpo.tv_bound(), 0, 1);
+  const bool decoupled =
+      grpo.has_decoupled() ? grpo.decoupled() : grpo.max_staleness() > 0;
+  check.Require(grpo.objective() != GrpoStage::DPPO_TV || !decoupled, path,
+                "decoupled", "true",
+                "wanted false with objective DPPO_TV, whose ratio is against "
+                "the policy that sampled");
   check.AtLeast(path, "off_policy_mask", grpo.off_policy_mask(), 0);
   check.AtLeast(path, "kl_coef", grpo.kl_coef(), 0);
   check.Require(grpo.kl_coef() > 0 || !grpo.kl_in_reward(), path,
@@ -255,6 +261,7 @@ std::vector<std::string> ComponentNames(const RunConfig& config) {
   for (const RewardComponent& component : config.reward().component()) {
     names.push_back(component.name());
   }
+  if (names.empty()) names.push_back("accuracy");
   return names;
 }
 

@@ -249,6 +249,16 @@ bool TrainsPolicy(const Stage& stage) {
   return SupervisedOf(stage) != nullptr || stage.has_grpo();
 }
 
+const google::protobuf::RepeatedPtrField<std::string>* DataNamesOf(
+    const Stage& stage) {
+  if (const SupervisedStage* supervised = SupervisedOf(stage)) {
+    return &supervised->data();
+  }
+  if (stage.has_grpo()) return &stage.grpo().data();
+  if (stage.has_sample()) return &stage.sample().data();
+  return nullptr;
+}
+
 bool HasTeacher(const GrpoStage& stage) {
   return stage.teacher_policy_case() != GrpoStage::TEACHER_POLICY_NOT_SET;
 }

@@ -50,6 +50,11 @@ const SupervisedStage* SupervisedOf(const Stage& stage);
 // Whether the stage changes a policy: pretrain, sft and grpo.
 bool TrainsPolicy(const Stage& stage);
 
+// The names of the data sets that the stage draws from, none being all; null:
+// it draws from none. Valid as long as `stage` is.
+const google::protobuf::RepeatedPtrField<std::string>* DataNamesOf(
+    const Stage& stage);
+
 // Whether the stage's reference is not its first policy.
 bool HasTeacher(const GrpoStage& stage);
 

@@ -74,10 +74,10 @@ Figures FiguresOf(const std::vector<ProblemResult>& problems, int samples);
 // The value; 0 if there is no such figure.
 double ValueOf(const Figures& figures, const std::string& name);
 
-// How much better B is than A on the problems that both were given.
 // What Compare() calls the problems of several sets together.
 inline constexpr char kAllSets[] = "all sets";
 
+// How much better B is than A on the problems that both were given.
 struct PairedDifference {
   std::string set;
   std::string figure;  // greedy, or avg (the share of right samples).

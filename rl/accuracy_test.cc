@@ -150,8 +150,6 @@ TEST(ResultsTest, AreReadAsTheyWereWritten) {
   std::filesystem::remove_all(testing::TempDir() + "/accuracy_test");
 }
 
-// The problems differ much, B is a little better on each: only a paired test
-// can see it.
 TEST(ReadResultsTest, WhatIsNoResultIsNamed) {
   const std::string path = testing::TempDir() + "/results.jsonl";
   for (const char* line :
@@ -168,6 +166,8 @@ TEST(ReadResultsTest, WhatIsNoResultIsNamed) {
   }
 }
 
+// The problems differ much, B is a little better on each: only a paired test
+// can see it.
 TEST(CompareTest, PairsTheProblems) {
   std::vector<ProblemResult> a, b;
   for (int i = 0; i < 40; ++i) {

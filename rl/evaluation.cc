@@ -271,9 +271,6 @@ Metrics EvaluationMetrics(const Evaluation& evaluation) {
     metrics.emplace_back(absl::StrCat(aux, "thinking_share"), a.thinking_share);
     metrics.emplace_back(absl::StrCat(aux, "clip_ratio"), a.truncated);
   }
-  if (!evaluation.sets.empty()) {
-    metrics.emplace_back("timing_s/testing", evaluation.seconds);
-  }
   return metrics;
 }
 

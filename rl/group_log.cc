@@ -14,7 +14,7 @@ namespace {
 
 // The record in front of `rest`, which is left behind it; false where none is
 // whole.
-bool ReadRecord(absl::string_view* rest, SubmitGroupRequest* record) {
+bool ReadRecord(absl::string_view* rest, LoggedGroup* record) {
   uint64_t size = 0;
   if (rest->size() < sizeof(size)) return false;
   std::memcpy(&size, rest->data(), sizeof(size));
@@ -30,15 +30,25 @@ bool ReadRecord(absl::string_view* rest, SubmitGroupRequest* record) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<GroupLog>> GroupLog::Open(
-    const std::string& path) {
-  auto log = std::unique_ptr<GroupLog>(new GroupLog(path));
+    const std::string& path, const std::string& policy) {
+  auto log = std::unique_ptr<GroupLog>(new GroupLog(path, policy));
   if (std::filesystem::exists(path)) {
     PONDER_ASSIGN_OR_RETURN(const std::string content, ReadFile(path));
     absl::string_view rest = content;
-    SubmitGroupRequest record;
+    LoggedGroup record;
     while (ReadRecord(&rest, &record)) {
-      const std::string id = record.group_id();
-      log->found_[id] = std::move(record);
+      if (record.policy() != policy) {
+        log->found_.clear();
+        log->spent_ = Spent();
+        rest = content;
+        break;
+      }
+      log->spent_ = {record.seconds(),
+                     {.generation = record.generation(),
+                      .reward = record.reward(),
+                      .learning = record.learning()}};
+      log->found_[record.group().group_id()] =
+          std::move(*record.mutable_group());
       record.Clear();
     }
     // What follows is appended to whole records.
@@ -65,11 +75,18 @@ bool GroupLog::Take(const Lease& lease, FinishedGroup* group) {
   return true;
 }
 
-void GroupLog::Append(const FinishedGroup& group) {
-  SubmitGroupRequest record;
-  record.set_group_id(group.lease.group_id());
-  record.mutable_samples()->Assign(group.samples.begin(), group.samples.end());
-  *record.mutable_timing() = group.timing;
+void GroupLog::Append(const FinishedGroup& group, const Spent& spent) {
+  LoggedGroup record;
+  record.set_policy(policy_);
+  record.set_seconds(spent.seconds);
+  record.set_generation(spent.phases.generation);
+  record.set_reward(spent.phases.reward);
+  record.set_learning(spent.phases.learning);
+  SubmitGroupRequest* submitted = record.mutable_group();
+  submitted->set_group_id(group.lease.group_id());
+  submitted->mutable_samples()->Assign(group.samples.begin(),
+                                       group.samples.end());
+  *submitted->mutable_timing() = group.timing;
   const std::string bytes = record.SerializeAsString();
   const uint64_t size = bytes.size();
   out_.write(reinterpret_cast<const char*>(&size), sizeof(size));
@@ -81,12 +98,6 @@ absl::Status GroupLog::status() const {
   if (out_) return absl::OkStatus();
   return absl::ResourceExhaustedError(
       absl::StrCat(path_, ": cannot be written; the disk may be full"));
-}
-
-void GroupLog::Remove() {
-  out_.close();
-  std::error_code error;
-  std::filesystem::remove(path_, error);
 }
 
 }  // namespace ponder

@@ -32,8 +32,14 @@ class GroupLogTest : public ::testing::Test {
   }
 
   void Write(const std::vector<FinishedGroup>& groups) const {
-    const auto log = *GroupLog::Open(path_);
-    for (const FinishedGroup& group : groups) log->Append(group);
+    const auto log = *GroupLog::Open(path_, "weights");
+    GroupLog::Spent spent = log->spent();
+    for (const FinishedGroup& group : groups) {
+      spent.seconds += 1;
+      spent.phases.generation += 2;
+      spent.phases.reward += 3;
+      log->Append(group, spent);
+    }
     EXPECT_TRUE(log->status().ok());
   }
 
@@ -43,7 +49,7 @@ class GroupLogTest : public ::testing::Test {
 TEST_F(GroupLogTest, GivesBackWhatWasAppended) {
   Write({Group("a", 2), Group("b", 3)});
   Write({Group("c", 1)});
-  const auto log = *GroupLog::Open(path_);
+  const auto log = *GroupLog::Open(path_, "weights");
   FinishedGroup got;
   for (const auto& wanted : {Group("c", 1), Group("a", 2), Group("b", 3)}) {
     ASSERT_TRUE(log->Take(wanted.lease, &got)) << wanted.lease.group_id();
@@ -51,8 +57,21 @@ TEST_F(GroupLogTest, GivesBackWhatWasAppended) {
     EXPECT_EQ(got.samples.back().text(), wanted.samples.back().text());
   }
   EXPECT_FALSE(log->Take(Group("a", 2).lease, &got));
-  log->Remove();
-  EXPECT_FALSE(std::filesystem::exists(path_));
+  // What all of them took.
+  EXPECT_EQ(log->spent().seconds, 3);
+  EXPECT_EQ(log->spent().phases.generation, 6);
+  EXPECT_EQ(log->spent().phases.reward, 9);
+}
+
+TEST_F(GroupLogTest, GroupsOfOtherWeightsAreDropped) {
+  Write({Group("a", 2)});
+  FinishedGroup got;
+  {
+    const auto other = *GroupLog::Open(path_, "others");
+    EXPECT_FALSE(other->Take(Group("a", 2).lease, &got));
+    EXPECT_EQ(other->spent().seconds, 0);
+  }
+  EXPECT_EQ(std::filesystem::file_size(path_), 0);
 }
 
 TEST_F(GroupLogTest, DropsARecordThatWasNotFinished) {
@@ -62,7 +81,7 @@ TEST_F(GroupLogTest, DropsARecordThatWasNotFinished) {
     ASSERT_TRUE(
         WriteFileAtomically(path_, whole.substr(0, whole.size() - cut)).ok());
     Write({Group("c", 1)});
-    const auto log = *GroupLog::Open(path_);
+    const auto log = *GroupLog::Open(path_, "weights");
     FinishedGroup got;
     EXPECT_TRUE(log->Take(Group("a", 2).lease, &got)) << cut;
     EXPECT_FALSE(log->Take(Group("b", 2).lease, &got)) << cut;
@@ -72,7 +91,7 @@ TEST_F(GroupLogTest, DropsARecordThatWasNotFinished) {
 
 TEST_F(GroupLogTest, OtherSamplesThanTheLeasesAreNotTaken) {
   Write({Group("a", 2), Group("b", 2)});
-  const auto log = *GroupLog::Open(path_);
+  const auto log = *GroupLog::Open(path_, "weights");
   FinishedGroup got;
   EXPECT_FALSE(log->Take(Group("a", 3).lease, &got));
   Lease other = Group("b", 2).lease;

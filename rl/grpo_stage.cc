@@ -72,6 +72,7 @@ class GrpoRunner {
 
   absl::Status Prepare() {
     health_.FromJson(run_.state.health);
+    run_.MeasurePeak();  // Before workers are started, who need the cores.
     for (const std::string& other : stage_.core_seconds_of_stages()) {
       PONDER_ASSIGN_OR_RETURN(const double used, run_.CoreSecondsOf(other));
       core_seconds_limit_ += used;
@@ -490,6 +491,7 @@ class GrpoRunner {
   absl::Status LogEvaluation(const Evaluation& evaluation) {
     Metrics metrics = EvaluationMetrics(evaluation);
     NoteAccuracy(metrics);
+    metrics.emplace_back("timing_s/testing", evaluation.seconds);
     const Metrics costs = run_.CostMetrics(MeanAccuracy(metrics));
     metrics.insert(metrics.end(), costs.begin(), costs.end());
     return run_.metrics->Log(run_.state.step, metrics);

@@ -33,29 +33,58 @@ absl::StatusOr<ModelConfig> CheckPolicy(const RunConfig& config,
   if (tokens > model.max_position_embeddings) {
     return absl::InvalidArgumentError(absl::StrCat(
         "prompt.max_prompt_tokens and prompt.max_response_tokens are ", tokens,
-        " together, the policy's max_position_embeddings is ",
-        model.max_position_embeddings,
+        " together, ",
+        policy.init() == PolicyConfig::RANDOM ? "the policy" : policy.path(),
+        "'s max_position_embeddings is ", model.max_position_embeddings,
         "; lower them with --set prompt.max_prompt_tokens=N and --set "
         "prompt.max_response_tokens=N"));
   }
   return model;
 }
 
-// Held-out problems that a run makes itself have to be made.
+// Whether a stage evaluates the policy; grpo does when it begins.
+bool Evaluates(const RunConfig& config) {
+  return std::any_of(config.stage().begin(), config.stage().end(),
+                     [](const Stage& stage) {
+                       return stage.has_eval() || stage.has_grpo() ||
+                              (TrainsPolicy(stage) && stage.evaluate());
+                     });
+}
+
+// `who` reads a file that the run makes itself, if it makes it.
+absl::Status CheckMade(const DataSet& set, const std::string& who,
+                       const std::set<std::string>& made) {
+  if (!absl::StartsWith(set.path(), "$RUN") || made.contains(set.path())) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(absl::StrCat(
+      who, " ", DataSetName(set), ": ", set.path(),
+      " is in the run's folder, but no earlier stage writes it; give a file "
+      "with --set"));
+}
+
 absl::Status CheckMadeData(const RunConfig& config) {
   std::set<std::string> made;
   for (const Stage& stage : config.stage()) {
     for (const GeneratedSet& set : stage.data().set()) {
       made.insert({set.path(), set.held_out_path()});
     }
-  }
-  for (const DataSet& set : config.eval_data()) {
-    if (!absl::StartsWith(set.path(), "$RUN") || made.contains(set.path())) {
-      continue;
+    const auto* const names = DataNamesOf(stage);
+    for (const DataSet& set : config.data()) {
+      const bool is_read =
+          names != nullptr &&
+          (names->empty() ||
+           std::count(names->begin(), names->end(), DataSetName(set)) > 0);
+      if (!is_read) continue;
+      PONDER_RETURN_IF_ERROR(CheckMade(
+          set, absl::StrCat("stage ", StageName(stage), " reads data"), made));
     }
-    return absl::InvalidArgumentError(
-        absl::StrCat("eval_data ", DataSetName(set), ": ", set.path(),
-                     " is in the run's folder, but no data stage writes it"));
+    if (!stage.has_sample()) continue;
+    made.insert({stage.sample().path(), stage.sample().keep().path()});
+  }
+  if (!Evaluates(config)) return absl::OkStatus();
+  for (const DataSet& set : config.eval_data()) {
+    PONDER_RETURN_IF_ERROR(CheckMade(set, "eval_data", made));
   }
   return absl::OkStatus();
 }
@@ -73,9 +102,9 @@ absl::StatusOr<std::vector<ModelConfig>> CheckInputs(const RunConfig& config) {
   }
   for (const Stage& stage : config.stage()) {
     if (!stage.grpo().has_teacher_path()) continue;
-    const std::string& folder = stage.grpo().teacher_path();
-    PONDER_ASSIGN_OR_RETURN(const PolicyFiles files, ReadPolicyFiles(folder));
-    PONDER_RETURN_IF_ERROR(ConfigOfFiles(files, folder).status());
+    PolicyConfig teacher;
+    teacher.set_path(stage.grpo().teacher_path());
+    PONDER_RETURN_IF_ERROR(CheckPolicy(config, teacher).status());
   }
   PONDER_RETURN_IF_ERROR(CheckMadeData(config));
   for (const auto* sets : {&config.data(), &config.eval_data()}) {
@@ -103,12 +132,8 @@ absl::Status CheckDisk(const Run& run) {
 }
 
 absl::Status CheckEvalPrompts(Run& run) {
-  const bool evaluates =
-      std::any_of(run.config.stage().begin(), run.config.stage().end(),
-                  [](const Stage& stage) {
-                    return stage.has_eval() || TrainsPolicy(stage);
-                  });
-  if (!evaluates || run.config.prompt().overlong() != PromptConfig::REFUSE) {
+  if (!Evaluates(run.config) ||
+      run.config.prompt().overlong() != PromptConfig::REFUSE) {
     return absl::OkStatus();
   }
   for (const DataSet& set : run.config.eval_data()) {

@@ -242,6 +242,7 @@ UpdateStats Learner::PolicyUpdate(const std::vector<TrainSequence>& batch,
   std::vector<int64_t> chosen;
   for (const int64_t i : SequencesWithTargets(batch)) {
     if (options.kl_coef != 0 || options.entropy_coef != 0 ||
+        options.objective == Objective::kDppoTv ||
         !IsZero(batch[i].advantages)) {
       chosen.push_back(i);
     }
@@ -268,6 +269,7 @@ UpdateStats Learner::PolicyUpdate(const std::vector<TrainSequence>& batch,
     if (!input.old.defined()) {
       input.old = field(&TrainSequence::behavior_logprobs);
     }
+    input.behavior = field(&TrainSequence::behavior_logprobs);
     input.advantages = field(&TrainSequence::advantages);
     input.weights = TokenWeights(pack, scale);
     input.importance = field(&TrainSequence::importance);
@@ -301,14 +303,17 @@ UpdateStats Learner::PolicyUpdate(const std::vector<TrainSequence>& batch,
 }
 
 void Learner::FreezeReference(const TensorMap& weights) {
-  FreezeReference(decoder_->config(), weights);
+  PONDER_CHECK(FreezeReference(decoder_->config(), weights).ok());
 }
 
-void Learner::FreezeReference(const ModelConfig& config,
-                              const TensorMap& weights) {
-  reference_ = *Decoder::Create(
-      config, CopyTensors(weights, options_.dtype, decoder_->device()),
-      options_.dtype, options_.max_tokens);
+absl::Status Learner::FreezeReference(const ModelConfig& config,
+                                      const TensorMap& weights) {
+  PONDER_ASSIGN_OR_RETURN(
+      reference_,
+      Decoder::Create(config,
+                      CopyTensors(weights, options_.dtype, decoder_->device()),
+                      options_.dtype, options_.max_tokens));
+  return absl::OkStatus();
 }
 
 TensorMap CopyTensors(const TensorMap& tensors, at::ScalarType dtype,

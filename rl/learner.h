@@ -111,7 +111,8 @@ class Learner {
   // Takes a copy of `weights`, as `dtype`, as the reference policy: of this
   // policy's shape, or of another's with the same vocabulary.
   void FreezeReference(const TensorMap& weights);
-  void FreezeReference(const ModelConfig& config, const TensorMap& weights);
+  absl::Status FreezeReference(const ModelConfig& config,
+                               const TensorMap& weights);
 
   const TensorMap& weights() const { return decoder_->weights(); }
   // Of the reference policy, as dtype; there must be one.

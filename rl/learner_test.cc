@@ -566,5 +566,31 @@ TEST(LearnerTest, CopiesDoNotFollowTheWeights) {
   EXPECT_GT(Difference(same, learner->weights()), 0);
 }
 
+// DPPO-TV holds the policy near the sampler where there is no advantage, too.
+TEST(LearnerTest, DppoLearnsFromSequencesWithoutAdvantage) {
+  std::vector<TrainSequence> batch = OffPolicyBatch(3);
+  for (TrainSequence& sequence : batch) SetAdvantage(0, &sequence);
+  for (const Objective objective : {Objective::kClipped, Objective::kDppoTv}) {
+    const auto learner = MakeLearner();
+    PolicyLossOptions options;
+    options.objective = objective;
+    const UpdateStats stats = learner->PolicyUpdate(
+        batch, TokenMean(CountTargets(batch)), 1.0, options, 1e-3);
+    EXPECT_EQ(stats.grad_norm > 0, objective == Objective::kDppoTv);
+  }
+}
+
+// A reference that has not the positions for the sequences is refused.
+TEST(LearnerTest, AReferenceHasToBeLongEnough) {
+  const auto learner = MakeLearner();
+  ModelConfig config = TinyModelConfig();
+  config.max_position_embeddings = kMaxTokens - 1;
+  const absl::Status status =
+      learner->FreezeReference(config, TinyCheckpoint().weights);
+  EXPECT_FALSE(status.ok());
+  EXPECT_NE(std::string(status.message()).find("max_position_embeddings"),
+            std::string::npos);
+}
+
 }  // namespace
 }  // namespace ponder

@@ -53,11 +53,14 @@ int64_t MaxTokens(const RunConfig& config) {
 
 // Tokens of the largest micro-batch that a stage can make.
 int64_t MicroBatchTokens(const RunConfig& config) {
+  const int64_t budget =
+      std::max(config.learner().micro_batch_tokens(), MaxTokens(config));
   int64_t all = 0;
   for (const Stage& stage : config.stage()) {
     int64_t sequences = 0;
-    const SupervisedStage* supervised = SupervisedOf(stage);
-    if (supervised != nullptr) sequences = supervised->batch_size();
+    if (stage.has_sft()) sequences = stage.sft().batch_size();
+    // Of a text there may be as many pieces as fill a micro-batch.
+    if (stage.has_pretrain()) sequences = budget;
     if (stage.has_grpo()) {
       sequences = int64_t{stage.grpo().prompts_per_step()} *
                   stage.grpo().samples_per_prompt() /
@@ -65,8 +68,6 @@ int64_t MicroBatchTokens(const RunConfig& config) {
     }
     all = std::max(all, sequences * MaxTokens(config));
   }
-  const int64_t budget =
-      std::max(config.learner().micro_batch_tokens(), MaxTokens(config));
   return std::min(all, budget);
 }
 
@@ -308,9 +309,12 @@ std::string ExpectedStepTimes(const RunConfig& config, const ModelConfig& m) {
       const int64_t outputs =
           stage.has_pretrain() ? prompt + response : response;
       absl::StrAppendFormat(
-          &text, "  stage %s: at most %.1f s a step\n", StageName(stage),
+          &text, "  stage %s: at most %.1f s a step%s\n", StageName(stage),
           passes * supervised->batch_size() *
-              ForwardFlops(m, prompt + response, outputs) / many);
+              ForwardFlops(m, prompt + response, outputs) / many,
+          stage.has_pretrain()
+              ? ", if no text is longer than a prompt and its response"
+              : "");
     }
     if (stage.has_grpo()) {
       const GrpoStage& grpo = stage.grpo();

@@ -12,12 +12,12 @@
 #include "base/file.h"
 #include "base/philox.h"
 #include "base/status_macros.h"
+#include "policy/checkpoint.h"
 #include "proto/text_config.h"
 #include "rl/data/tasks/generate.h"
 #include "rl/group_log.h"
 #include "rl/rejection.h"
 #include "rl/stages.h"
-#include "rl/train_group.h"
 
 namespace ponder {
 
@@ -26,28 +26,32 @@ namespace {
 // Lines of the pass rates' file, one for each problem of which a sample could
 // be scored, in the order of `groups`.
 std::string PassRateLines(const std::vector<FinishedGroup>& groups) {
-  std::map<std::pair<std::string, std::string>, FinishedGroup> problems;
-  std::vector<const FinishedGroup*> order;
+  struct Tally {
+    const FinishedGroup* first;
+    int64_t samples = 0, scored = 0, correct = 0;
+  };
+  std::vector<Tally> tallies;
+  std::map<std::pair<std::string, std::string>, size_t> places;
   for (const FinishedGroup& group : groups) {
-    const auto [it, is_new] = problems.try_emplace(
-        {group.lease.data_set(), group.lease.problem().id()});
-    FinishedGroup& all = it->second;
-    if (is_new) {
-      all.lease = group.lease;
-      order.push_back(&all);
+    const auto [it, is_new] = places.try_emplace(
+        {group.lease.data_set(), group.lease.problem().id()}, tallies.size());
+    if (is_new) tallies.push_back({&group});
+    Tally& tally = tallies[it->second];
+    for (const Sample& sample : group.samples) {
+      ++tally.samples;
+      tally.scored += sample.score().verdict() != UNSCORABLE;
+      tally.correct += sample.score().verdict() == CORRECT;
     }
-    all.samples.insert(all.samples.end(), group.samples.begin(),
-                       group.samples.end());
   }
   std::string lines;
-  for (const FinishedGroup* group : order) {
-    const std::optional<double> rate = PassRate(*group);
-    if (!rate) continue;
+  for (const Tally& tally : tallies) {
+    if (tally.scored == 0) continue;
     nlohmann::ordered_json line;
-    line["set"] = group->lease.data_set();
-    line["id"] = group->lease.problem().id();
-    line["samples"] = group->samples.size();
-    line["pass_rate"] = *rate;
+    line["set"] = tally.first->lease.data_set();
+    line["id"] = tally.first->lease.problem().id();
+    line["samples"] = tally.samples;
+    line["pass_rate"] =
+        static_cast<double>(tally.correct) / static_cast<double>(tally.scored);
     lines += line.dump() + "\n";
   }
   return lines;
@@ -58,6 +62,7 @@ std::string PassRateLines(const std::vector<FinishedGroup>& groups) {
 absl::StatusOr<std::vector<FinishedGroup>> SampleRest(Run& run,
                                                       const std::string& name,
                                                       std::vector<Lease> leases,
+                                                      absl::Time start,
                                                       GroupLog* log) {
   std::vector<FinishedGroup> groups(leases.size());
   std::vector<Lease> rest;
@@ -70,10 +75,20 @@ absl::StatusOr<std::vector<FinishedGroup>> SampleRest(Run& run,
   const int64_t all = static_cast<int64_t>(leases.size());
   int64_t done = all - static_cast<int64_t>(rest.size());
   run.progress->Start(name, all, Progress::Unit::kItem, done);
+  GroupLog::Spent spent = log->spent();
+  absl::Time looked = start;
   PONDER_ASSIGN_OR_RETURN(
       std::vector<FinishedGroup> sampled,
       run.fleet->Sample(std::move(rest), [&](const FinishedGroup& group) {
-        log->Append(group);
+        // Looking costs more than many a group.
+        if (absl::Now() - looked > absl::Seconds(1)) {
+          looked = absl::Now();
+          run.ChargeTime(/*evaluating=*/false);
+          spent.seconds =
+              log->spent().seconds + absl::ToDoubleSeconds(looked - start);
+          spent.phases = run.state.stage_phases;
+        }
+        log->Append(group, spent);
         run.progress->Update(++done, "");
       }));
   PONDER_RETURN_IF_ERROR(log->status());
@@ -150,6 +165,10 @@ absl::Status RunDataStage(Run& run, const DataStage& stage) {
   return absl::OkStatus();
 }
 
+std::string GroupLogPath(const Run& run, const std::string& name) {
+  return run.folder.File(absl::StrCat("samples/", name, ".groups"));
+}
+
 absl::Status RunSampleStage(Run& run, const SampleStage& stage,
                             const std::string& name) {
   const absl::Time start = absl::Now();
@@ -186,11 +205,17 @@ absl::Status RunSampleStage(Run& run, const SampleStage& stage,
     first_samples.push_back(static_cast<int64_t>(draw.epoch) *
                             stage.samples_per_prompt());
   }
-  const std::string log_path =
-      run.folder.File(absl::StrCat("samples/", name, ".groups"));
-  PONDER_ASSIGN_OR_RETURN(const auto log, GroupLog::Open(log_path));
-  PONDER_ASSIGN_OR_RETURN(const std::vector<FinishedGroup> groups,
-                          SampleRest(run, name, std::move(leases), log.get()));
+  const std::string log_path = GroupLogPath(run, name);
+  PONDER_ASSIGN_OR_RETURN(
+      const auto log,
+      GroupLog::Open(log_path, absl::StrCat(WeightsChecksum(run.weights))));
+  // What an earlier attempt took for what is in the log counts.
+  run.state.stage_seconds = log->spent().seconds;
+  run.state.stage_phases = log->spent().phases;
+  run.run_start -= absl::Seconds(log->spent().seconds);
+  PONDER_ASSIGN_OR_RETURN(
+      const std::vector<FinishedGroup> groups,
+      SampleRest(run, name, std::move(leases), start, log.get()));
   const std::string rates = PassRateLines(groups);
   std::string text, kept;
   std::vector<std::vector<int>> kept_samples(groups.size());
@@ -225,13 +250,12 @@ absl::Status RunSampleStage(Run& run, const SampleStage& stage,
       ++run.state.stage_samples;
     }
   }
-  run.state.stage_seconds = absl::ToDoubleSeconds(absl::Now() - start);
+  run.state.stage_seconds += absl::ToDoubleSeconds(absl::Now() - start);
   const std::string path = ExpandRunPath(stage.path(), run.folder.path());
   const std::string rates_path =
       ExpandRunPath(stage.pass_rates_path(), run.folder.path());
   PONDER_RETURN_IF_ERROR(WriteFileAtomically(path, text));
   PONDER_RETURN_IF_ERROR(WriteFileAtomically(rates_path, rates));
-  log->Remove();
   run.progress->Print(absl::StrCat("wrote ", run.state.stage_samples,
                                    " samples to ", path, ", the pass rates of ",
                                    std::count(rates.begin(), rates.end(), '\n'),

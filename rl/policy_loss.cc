@@ -85,10 +85,12 @@ Tensor DppoTvLosses(const Tensor& log_ratio, const PolicyLossInput& input,
 }
 
 // Losses without those of the sequences that the policy has left behind.
-Tensor WithoutOffPolicy(const Tensor& losses, const Tensor& log_ratio,
-                        const PolicyLossInput& input,
+Tensor WithoutOffPolicy(const Tensor& losses, const PolicyLossInput& input,
                         const PolicyLossOptions& options, PolicyLoss* result) {
-  const Tensor drift = SequenceMeans(-log_ratio.detach(), input.cu_tokens);
+  const Tensor& sampler = input.behavior.defined() ? input.behavior : input.old;
+  const Tensor drift = SequenceMeans(
+      (sampler - input.logprobs.detach()).clamp(-kMaxLogRatio, kMaxLogRatio),
+      input.cu_tokens);
   const Tensor masked =
       (input.advantages < 0) & (drift > options.off_policy_mask);
   result->masked = masked.sum().item<double>();
@@ -126,7 +128,7 @@ PolicyLoss PolicyGradientLoss(const PolicyLossInput& input,
       break;
   }
   if (options.off_policy_mask > 0) {
-    losses = WithoutOffPolicy(losses, log_ratio, input, options, &result);
+    losses = WithoutOffPolicy(losses, input, options, &result);
   }
   if (input.importance.defined()) losses = losses * input.importance;
   if (options.kl_coef != 0) {

@@ -31,8 +31,11 @@ struct PolicyLossOptions {
 // N response tokens of whole sequences, packed flat; float32 or float64, all of
 // one type. Only logprobs and entropy have gradients. N may be 0.
 struct PolicyLossInput {
-  at::Tensor logprobs;    // [N] log pi_theta(y_t | x, y_<t).
-  at::Tensor old;         // [N] of the policy that the ratio is against.
+  at::Tensor logprobs;  // [N] log pi_theta(y_t | x, y_<t).
+  at::Tensor old;       // [N] of the policy that the ratio is against.
+  // [N] of the policy that sampled; undefined: `old` is that. Read by
+  // off_policy_mask only.
+  at::Tensor behavior;
   at::Tensor advantages;  // [N]
   at::Tensor weights;     // [N] of each token in the loss: rl/aggregation.h.
   // [N] what the objective of each token is multiplied with, rl/importance.h;
@@ -79,8 +82,10 @@ struct PolicyLoss {
 //              `clipped`: where k_t is 0.
 //
 // off_policy_mask, of any objective: importance_t l_t is 0 where A_t < 0 and
-// the mean over the sequence of old - logprobs is above delta (DeepSeek-V3.2,
-// arXiv:2512.02556, sec. 3.1, "off-policy sequence masking").
+// the mean over the sequence of behavior - logprobs is above delta
+// (DeepSeek-V3.2, arXiv:2512.02556, sec. 3.1, "off-policy sequence masking"):
+// that samples are old and that the sampler differs from the learner both
+// count.
 PolicyLoss PolicyGradientLoss(const PolicyLossInput& input,
                               const PolicyLossOptions& options);
 

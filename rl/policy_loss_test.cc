@@ -115,6 +115,7 @@ GoldenCase CaseOf(const nlohmann::json& c) {
   PolicyLossInput& input = result.input;
   input.logprobs = kept("logprobs").set_requires_grad(true);
   input.old = kept("old_logprobs");
+  input.behavior = kept("behavior_logprobs");
   input.advantages = kept("advantages");
   input.importance = kept("importance");
   if (result.options.kl_coef != 0) input.reference = kept("reference_logprobs");
@@ -163,7 +164,7 @@ TEST(PolicyLossTest, MatchesPython) {
     }
     ++num_cases;
   }
-  EXPECT_EQ(num_cases, 27);
+  EXPECT_EQ(num_cases, 28);
 }
 
 // Every objective and aggregation, cut between sequences into 1, 2 and 3 parts:
@@ -188,6 +189,7 @@ TEST(PolicyLossTest, CutsChangeNeitherLossNorGradient) {
         PolicyLossInput input;
         input.logprobs = slice(logprobs);
         input.old = slice(whole.old);
+        input.behavior = slice(whole.behavior);
         input.advantages = slice(whole.advantages);
         input.weights = slice(whole.weights);
         input.importance = slice(whole.importance);

@@ -132,7 +132,6 @@ absl::StatusOr<std::unique_ptr<Learner>> Run::CreateLearner(
   options.optimizer = optimizer;
   options.dtype = dtype();
   options.max_tokens = max_tokens();
-  if (peak_flops == 0) peak_flops = MeasurePeakFlops(dtype(), device);
   const int processes = config.learner().processes();
   if (processes > 1 && learners == nullptr) {
     LearnerPool::Options pool;
@@ -152,6 +151,10 @@ void Run::AddSaveTime(Metrics* step_metrics) {
   if (save_seconds == 0) return;
   step_metrics->emplace_back("timing_s/save_checkpoint",
                              std::exchange(save_seconds, 0));
+}
+
+void Run::MeasurePeak() {
+  if (peak_flops == 0) peak_flops = MeasurePeakFlops(dtype(), device);
 }
 
 double Run::Utilisation(double flops, double seconds) const {
@@ -182,7 +185,7 @@ absl::StatusOr<StageData> Run::LoadStageData(
     }
     PONDER_ASSIGN_OR_RETURN(DataRows rows, LoadDataRows(set, folder.path()));
     if (!rows.note.empty()) progress->Print(rows.note);
-    if (limit != nullptr) PONDER_RETURN_IF_ERROR(limit(*this, &rows));
+    PONDER_RETURN_IF_ERROR(limit(*this, &rows));
     weighted.push_back(
         {name, static_cast<int64_t>(rows.rows.size()), set.weight()});
     data.sets.push_back(std::move(rows));

@@ -144,15 +144,17 @@ struct Run {
       const OptimizerConfig& optimizer);
   // Model FLOPs utilisation (arXiv:2204.02311, appendix B) of `flops`
   // operations done in `seconds` by all learner processes, against a large
-  // product here, which the first call of CreateLearner() has timed.
+  // product here.
   double Utilisation(double flops, double seconds) const;
+  // Times that product, once; Utilisation() needs it.
+  void MeasurePeak();
   // What checkpoints took since the last step that was logged.
   void AddSaveTime(Metrics* step_metrics);
   // Publishes `weights` (of any type) to the workers; returns the version.
   int64_t PublishWeights(const TensorMap& source);
 
-  // Loads the data sets `names` (all of config.data if empty). `limit` is one
-  // of the two below, or null.
+  // Loads the data sets `names` (all of config.data if empty); `limit` checks
+  // the rows of each, and may leave some out.
   absl::StatusOr<StageData> LoadStageData(
       const google::protobuf::RepeatedPtrField<std::string>& names,
       const std::string& stage_name,

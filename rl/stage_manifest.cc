@@ -15,7 +15,6 @@ namespace ponder {
 namespace {
 
 using Json = nlohmann::ordered_json;
-using Names = google::protobuf::RepeatedPtrField<std::string>;
 
 // A file by its path in the run's folder, or as it is elsewhere.
 absl::StatusOr<Json> FileEntry(const Run& run, const std::string& path) {
@@ -28,17 +27,6 @@ absl::StatusOr<Json> FileEntry(const Run& run, const std::string& path) {
   json["crc32c"] =
       absl::StrFormat("%08x", ExtendCrc32c(0, content.data(), content.size()));
   return json;
-}
-
-// The names of the data sets that the stage draws from; null: it draws from
-// none.
-const Names* DataOf(const Stage& stage) {
-  if (const SupervisedStage* supervised = SupervisedOf(stage)) {
-    return &supervised->data();
-  }
-  if (stage.has_grpo()) return &stage.grpo().data();
-  if (stage.has_sample()) return &stage.sample().data();
-  return nullptr;
 }
 
 // The file of a data set, and that of its pass rates.
@@ -63,7 +51,7 @@ absl::StatusOr<Json> EvaluationInputs(const Run& run) {
 
 absl::StatusOr<Json> DataInputs(const Run& run, const Stage& stage) {
   Json inputs = Json::array();
-  const Names* const names = DataOf(stage);
+  const auto* const names = DataNamesOf(stage);
   if (names == nullptr) return inputs;
   for (const DataSet& set : run.config.data()) {
     if (!names->empty() && std::find(names->begin(), names->end(),

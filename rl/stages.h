@@ -5,6 +5,8 @@
 #ifndef PONDER_RL_STAGES_H_
 #define PONDER_RL_STAGES_H_
 
+#include <string>
+
 #include "absl/status/status.h"
 #include "rl/evaluation.h"
 #include "rl/run.h"
@@ -22,6 +24,10 @@ absl::Status RunSftStage(Run& run, const SupervisedStage& stage,
 
 absl::Status RunGrpoStage(Run& run, const GrpoStage& stage,
                           const std::string& name);
+
+// Where a sample stage keeps the groups that came back, until the stage and its
+// checkpoint are done.
+std::string GroupLogPath(const Run& run, const std::string& name);
 
 absl::Status RunSampleStage(Run& run, const SampleStage& stage,
                             const std::string& name);

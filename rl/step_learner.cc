@@ -131,8 +131,7 @@ absl::Status StepLearner::FreezeReference() {
           ", so the policy may sample tokens that the teacher does not have; "
           "wanted at least as many"));
     }
-    learner_->FreezeReference(teacher.config, teacher.weights);
-    return absl::OkStatus();
+    return learner_->FreezeReference(teacher.config, teacher.weights);
   }
   if (run_.state.stage_step == 0) {
     learner_->FreezeReference(learner_->weights());

@@ -48,6 +48,7 @@ absl::Status RunSupervised(Run& run, const SupervisedStage& stage,
   }
   PONDER_ASSIGN_OR_RETURN(StageData data,
                           run.LoadStageData(stage.data(), name, limit));
+  run.MeasurePeak();
   PONDER_ASSIGN_OR_RETURN(const auto learner,
                           run.CreateLearner(stage.optimizer()));
   if (run.state.stage_step > 0) {
@@ -122,12 +123,25 @@ absl::Status RunSupervised(Run& run, const SupervisedStage& stage,
 
 }  // namespace
 
+namespace {
+
+// Each row has a text to learn, of whatever length.
+absl::Status CheckTexts(Run& run, DataRows* rows) {
+  for (const DataRow& row : rows->rows) {
+    PONDER_RETURN_IF_ERROR(
+        run.renderer->TextPieces(row, run.max_tokens()).status());
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
 absl::Status RunPretrainStage(Run& run, const SupervisedStage& stage,
                               const std::string& name) {
   const auto pieces = [&](const DataRow& row) {
     return run.renderer->TextPieces(row, run.max_tokens());
   };
-  return RunSupervised(run, stage, name, pieces, /*limit=*/nullptr);
+  return RunSupervised(run, stage, name, pieces, CheckTexts);
 }
 
 absl::Status RunSftStage(Run& run, const SupervisedStage& stage,

@@ -1,7 +1,6 @@
 #include "rl/trainer.h"
 
 #include <filesystem>
-#include <optional>
 #include <set>
 
 #include "ATen/Parallel.h"
@@ -210,6 +209,7 @@ class Trainer {
       PONDER_RETURN_IF_ERROR(result.status());
       evaluation = *std::move(result);
       Metrics metrics = EvaluationMetrics(evaluation);
+      metrics.emplace_back("timing_s/testing", evaluation.seconds);
       const Metrics costs = run_.CostMetrics(MeanAccuracy(metrics));
       metrics.insert(metrics.end(), costs.begin(), costs.end());
       PONDER_RETURN_IF_ERROR(run_.metrics->Log(run_.state.step, metrics));
@@ -238,6 +238,10 @@ class Trainer {
     }
     if (has_policy) {
       PONDER_ASSIGN_OR_RETURN(newest_checkpoint_, run_.SaveCheckpoint(nullptr));
+    }
+    if (stage.has_sample()) {
+      std::error_code error;
+      std::filesystem::remove(GroupLogPath(run_, name), error);
     }
     return WriteManifests();
   }

@@ -11,10 +11,10 @@
 namespace ponder {
 
 // kUsers numbers in a row, from 61000 on, where Debian gives no user a number.
-// As long as it lives no other process of this machine takes them, so that
-// limits of a user's processes (RLIMIT_NPROC) count those of one slot: a lock
-// that the system drops when this process ends, however it does. Only where
-// all are taken are some shared. Needs a root process.
+// As long as it lives no other process of this network namespace takes them, so
+// that limits of a user's processes (RLIMIT_NPROC) count those of one slot: a
+// lock that the system drops when this process ends, however it does. Only
+// where all are taken are some shared. Needs a root process.
 class UserBlock {
  public:
   static constexpr int64_t kUsers = 3;

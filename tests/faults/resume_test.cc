@@ -10,6 +10,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "base/file.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/support/ponder_process.h"
@@ -18,6 +19,7 @@
 namespace ponder {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Lt;
@@ -247,6 +249,33 @@ TEST_F(ResumeTest, KilledBeforeTheFirstCheckpoint) {
   ExpectAsUndisturbed("killed");
 }
 
+// What a stage has learned is kept before it is evaluated.
+TEST_F(ResumeTest, AStageIsNotTrainedTwiceForItsEvaluation) {
+  TinyConfig config = Config("evaluated", ColdStart(kColdSteps));
+  config.stages.replace(config.stages.find("evaluate: false"), 15,
+                        "evaluate: true");
+  config.more = absl::StrCat(
+      "checkpoint { every_steps: 0 }\neval_data { name: \"tiny\" path: \"",
+      config.data_path, "\" }\n");
+  config.eval_samples = 512;
+  const std::string run = RunFolder("evaluated");
+  PonderProcess process(Arguments(config));
+  ASSERT_TRUE(WaitUntil([&] {
+    return !process.Running() ||
+           absl::StrContains(ReadFile(run + "/status.json").value_or(""),
+                             "evaluate cold_start");
+  }));
+  process.Signal(SIGKILL);
+  process.Wait();
+  ASSERT_FALSE(std::filesystem::exists(run + "/summary.json"));
+  EXPECT_THAT(CheckpointSteps(run), ElementsAre(kColdSteps));
+  const PonderResult resumed = RunPonder({"train", "--resume", run});
+  ASSERT_EQ(resumed.exit_code, 0) << resumed.err;
+  EXPECT_THAT(resumed.err, Not(HasSubstr("cold_start 1/60")));
+  EXPECT_TRUE(
+      ReadJson(run + "/summary.json")["stages"][0].contains("accuracy"));
+}
+
 // Of thousands of prompts none is sampled twice.
 TEST_F(ResumeTest, SamplingGoesOnWithWhatItHas) {
   const auto config = [&](const std::string& name) {
@@ -272,6 +301,10 @@ TEST_F(ResumeTest, SamplingGoesOnWithWhatItHas) {
   EXPECT_THAT(resumed.err, Not(HasSubstr("many 1/600 ")));
   EXPECT_THAT(resumed.err, HasSubstr("many 600/600 "));
   EXPECT_FALSE(std::filesystem::exists(groups));
+  // What it took before counts, too.
+  const Json stage =
+      ReadJson(RunFolder("stopped") + "/summary.json")["stages"][1];
+  EXPECT_EQ(stage["samples"], 600 * 8);
   const std::string whole = Run(config("whole"));
   for (const char* file : {"samples", "pass_rates", "kept"}) {
     const std::string path = absl::StrCat("/samples/", file, ".jsonl");

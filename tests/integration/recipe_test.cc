@@ -384,6 +384,57 @@ TEST_F(RecipeTest, AStageIsACommandToo) {
   EXPECT_LT(kl.back(), 0.9 * kl.front());
 }
 
+// What the stages of one kind start from, in a plan of what would run.
+TEST_F(RecipeTest, StagesOfOneKindKeepWhatTheyStartFrom) {
+  const auto planned = [&](const std::string& kind, const std::string& stages,
+                           const std::string& policy) {
+    std::vector<std::string> arguments = Arguments(Recipe("plan", stages));
+    arguments[0] = kind;
+    arguments.push_back("--dry-run");
+    if (!policy.empty()) {
+      arguments.insert(arguments.end(), {"--policy", policy});
+    }
+    return RunPonder(arguments);
+  };
+  const std::string run = Run(Recipe("made", ColdStartOnTiny()));
+  const std::string policy = run + "/export";
+  // A student has its own start, and what goes on from it is kept with it.
+  const std::string students =
+      absl::StrCat(ColdStartOnTiny(), kStudent,
+                   "stage { name: \"more\" init_from: \"student\" sft { data: "
+                   "\"tiny\" steps: 2 } }\n");
+  const PonderResult sft = planned("sft", students, "");
+  EXPECT_EQ(sft.exit_code, 0) << sft.err;
+  EXPECT_THAT(sft.out, HasSubstr("init_from: \"student\""));
+  // Two that go on from the same stage both get the policy that is given.
+  std::string second = GrpoOnTiny(2);
+  second.replace(second.find("\"grpo\""), 6,
+                 "\"again\" init_from: \"cold_start\"");
+  const std::string both =
+      absl::StrCat(ColdStartOnTiny(), GrpoOnTiny(2), second);
+  const PonderResult grpo = planned("grpo", both, policy);
+  EXPECT_EQ(grpo.exit_code, 0) << grpo.err;
+  EXPECT_THAT(grpo.out, Not(HasSubstr("init_from")));
+  size_t paths = 0;
+  for (size_t at = grpo.out.find(policy); at != std::string::npos;
+       at = grpo.out.find(policy, at + 1)) {
+    ++paths;
+  }
+  EXPECT_EQ(paths, 2) << grpo.out;  // The run's, and that of `again`.
+  // Random weights take no trained ones' place, also where a stage is added.
+  for (const char* kind : {"grpo", "eval", "sample"}) {
+    const PonderResult refused = planned(kind, both, "");
+    EXPECT_EQ(refused.exit_code, 1) << kind;
+    EXPECT_THAT(refused.err, HasSubstr("give the policy that it starts from"));
+  }
+  EXPECT_EQ(planned("eval", both, policy).exit_code, 0);
+  // A resumed run has its own.
+  const PonderResult resumed =
+      RunPonder({"sft", "--resume", run, "--policy", policy});
+  EXPECT_EQ(resumed.exit_code, 1);
+  EXPECT_THAT(resumed.err, HasSubstr("belong to a new run"));
+}
+
 TEST_F(RecipeTest, WhatCannotBeIsRefusedBeforeItStarts) {
   const std::string teacherless = absl::StrCat(
       ColdStartOnTiny(), Grpo(2, "data: \"tiny\" advantage: REVERSE_KL"));

@@ -97,6 +97,15 @@ TEST_F(StagesTest, PretrainsOnTextOfAnyLength) {
   const std::vector<double> loss = Series(metrics, "train/loss");
   ASSERT_THAT(loss, SizeIs(30));
   EXPECT_LT(loss.back(), 0.5 * loss.front());
+  // A row without a text is found before the first step.
+  config.name = "empty";
+  config.data_path = folder_.Write(
+      "empty.jsonl", rows + "{\"id\": \"last\", \"prompt\": \"x\"}\n");
+  const PonderResult empty = RunPonder(Arguments(config));
+  EXPECT_EQ(empty.exit_code, 1);
+  EXPECT_THAT(empty.err, HasSubstr("row last has nothing to learn from"));
+  EXPECT_TRUE(ReadMetrics(RunFolder("empty")).empty());
+
   // Four texts of 240 to 270 bytes, in pieces of at most 38 tokens.
   EXPECT_THAT(Series(metrics, "perf/total_num_tokens"),
               Each(AllOf(Ge(960), Le(1200))));

@@ -227,10 +227,10 @@ def sequence_loss(case, logprobs, old, advantages):
     return out
 
 
-def is_left_behind(case, logprobs, old, advantage):
+def is_left_behind(case, logprobs, behavior, advantage):
     """DeepSeek-V3.2's mask, of a sequence with this advantage."""
     delta = case["off_policy_mask"]
-    return delta > 0 and advantage < 0 and np.mean(old - logprobs) > delta
+    return delta > 0 and advantage < 0 and np.mean(behavior - logprobs) > delta
 
 
 def policy_loss(case, logprobs):
@@ -249,7 +249,7 @@ def policy_loss(case, logprobs):
         weight = token_weight(case["scale"], len(places))
         losses = sequence_loss(case, own, pick("old_logprobs"),
                                pick("advantages"))
-        masked = is_left_behind(case, own, pick("old_logprobs"),
+        masked = is_left_behind(case, own, pick("behavior_logprobs"),
                                 pick("advantages")[0])
         for k, t in enumerate(places):
             loss, g, clipped, capped = losses[k]
@@ -313,10 +313,15 @@ def make_policy_loss_case(name, rng, lengths, spread, **changes):
     scale = changes.pop("scale", {})
     if changes.pop("weighted", False):
         case["importance"] = rng.uniform(0, 2, total) * (rng.random(total) > .2)
+    drift = changes.pop("sampler_drift", 0.0)
+    case["behavior_logprobs"] = (
+        case["old_logprobs"] + drift * rng.standard_normal(total)
+        if drift else case["old_logprobs"].copy())
     case.update(changes)
     case["scale"].update(scale)
     trap = mask == 0
     case["old_logprobs"][trap] = -1e4  # exp(1e4) is infinite.
+    case["behavior_logprobs"][trap] = -1e4
     case["reference_logprobs"][trap] = 1e4
     case["entropies"][trap] = case["importance"][trap] = 1e30
     loss, grad, entropy_grad, metrics = policy_loss(case, logprobs)
@@ -379,10 +384,13 @@ def make_policy_loss():
              objective="gspo", off_policy_mask=1e-4),
         case("sum over tokens", [6, 10], 0.5,
              scale={"aggregation": "token_sum"}),
+        case("left behind by an older sampler", [6, 10, 14, 9, 12, 7], 0.0,
+             off_policy_mask=0.05, sampler_drift=1.0),
     ]
     assert any(c["dual_clip_fraction"] > 0 for c in cases)
     for name in ("without what is left behind",
-                 "GSPO without what is left behind"):
+                 "GSPO without what is left behind",
+                 "left behind by an older sampler"):
         chosen = next(c for c in cases if c["name"] == name)
         assert 0 < chosen["masked_fraction"] < 1, name
     for name in ("GSPO at its own clips", "CISPO", "DPPO-TV",
