@@ -359,8 +359,9 @@ TEST_F(RecipeTest, AStageIsACommandToo) {
       {"--set", "stage[on_policy].grpo.teacher_path=" + checkpoint("grpo")});
   const PonderResult afresh = RunPonder(arguments);
   EXPECT_EQ(afresh.exit_code, 1);
-  EXPECT_THAT(afresh.err, HasSubstr("stage on_policy goes on from an earlier "
-                                    "one"));
+  EXPECT_THAT(afresh.err,
+              HasSubstr("stage on_policy goes on from stage student, "
+                        "which `ponder distill` does not run"));
   arguments.insert(arguments.end(),
                    {"--policy", checkpoint("student"), "--stage", "on_polisy"});
   const PonderResult unknown = RunPonder(arguments);

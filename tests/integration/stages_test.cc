@@ -143,13 +143,15 @@ TEST_F(StagesTest, ExamplesThatAreTooLongAreCounted) {
 
 // What would stop the run after its first stage stops it before.
 TEST_F(StagesTest, HeldOutProblemsAreLookedAtFirst) {
-  TinyConfig config = Config("held_out", ColdStart(3));
+  std::string stage = ColdStart(3);
+  stage.replace(stage.find("evaluate: false"), 15, "evaluate: true");
+  TinyConfig config = Config("held_out", stage);
   const std::string path = folder_.Write(
       "held_out.jsonl", absl::StrCat("{\"prompt\": \"", std::string(50, 'x'),
                                      "\", \"answer\": \"1\"}\n"));
   for (const auto& [file, wanted] :
        {std::pair<std::string, std::string>{path, "1 of 1 prompts are longer"},
-        {"$RUN/data/typo.jsonl", "but no data stage writes it"}}) {
+        {"$RUN/data/typo.jsonl", "but no earlier stage writes it"}}) {
     config.more =
         absl::StrCat("eval_data { name: \"tiny\" path: \"", file, "\" }\n");
     const PonderResult result = RunPonder(Arguments(config));
