@@ -6,8 +6,10 @@ Exits with 77, "skipped", where Chromium is not installed. With SCREENSHOT.png
 it only makes a picture.
 """
 
+import contextlib
 import html.parser
 import json
+import math
 import pathlib
 import re
 import subprocess
@@ -90,8 +92,23 @@ def check_markup_stays_text(url, samples):
     assert sum(tag == "script" for tag, _ in page.tags) == 1
 
 
+def reward_fell(samples):
+    """Whether a sample's group has a lower mean reward than the group before it
+    of the same problem."""
+    before, fell = {}, []
+    for first in range(0, len(samples), 8):
+        group = samples[first:first + 8]
+        rewards = [s["reward"] for s in group if s["reward"] is not None]
+        mean = sum(rewards) / len(rewards) if rewards else math.nan
+        problem = group[0]["problem"]
+        fell += [problem in before and mean < before[problem]] * len(group)
+        before[problem] = mean
+    return fell
+
+
 def check_filters(url, samples):
     wanted = {
+        "reward_fell": reward_fell(samples),
         "truncated": [s["finish_reason"] == "length" for s in samples],
         "unscorable": [s["verdict"] == "UNSCORABLE" for s in samples],
         "wrong_well_formed": [s["verdict"] == "WRONG" and
@@ -108,34 +125,40 @@ def check_filters(url, samples):
     assert page.by_class["count"] == "32 samples in 4 groups"
 
 
+@contextlib.contextmanager
+def served(ponder, run, count):
+    """The address of a page that shows `count` samples, and the samples."""
+    subprocess.run([sys.executable,
+                    pathlib.Path(__file__).parent / "view_samples.py", run,
+                    str(count)], check=True)
+    samples = [json.loads(line) for line in
+               (run / "samples" / "grpo.jsonl").read_text().splitlines()]
+    server = subprocess.Popen([ponder, "view", run, "--port", "0"],
+                              stdout=subprocess.PIPE, text=True)
+    try:
+        line = server.stdout.readline()
+        yield re.search(r"http://127\.0\.0\.1:\d+/", line)[0], samples
+    finally:
+        server.terminate()
+        server.wait()
+
+
 def main():
     browser.skip_without()
     ponder = sys.argv[1]
     with tempfile.TemporaryDirectory() as folder:
-        run = pathlib.Path(folder) / "run"
-        count = 64 if len(sys.argv) == 2 else 1600
-        subprocess.run([sys.executable,
-                        pathlib.Path(__file__).parent / "view_samples.py", run,
-                        str(count)], check=True)
-
-        samples = [json.loads(line) for line in
-                   (run / "samples" / "grpo.jsonl").read_text().splitlines()]
-        server = subprocess.Popen([ponder, "view", run, "--port", "0"],
-                                  stdout=subprocess.PIPE, text=True)
-        try:
-            line = server.stdout.readline()
-            url = re.search(r"http://127\.0\.0\.1:\d+/", line)[0]
-            if len(sys.argv) > 2:
+        if len(sys.argv) > 2:
+            run = pathlib.Path(folder) / "run"
+            with served(ponder, run, 1600) as (url, _):
                 browser.screenshot(url + "#filter=wrong_well_formed",
                                    pathlib.Path(sys.argv[2]).absolute(),
                                    dark="dark" in sys.argv[3:])
-                return
-            check_first_page(url, samples)
-            check_markup_stays_text(url, samples)
-            check_filters(url, samples)
-        finally:
-            server.terminate()
-            server.wait()
+            return
+        with served(ponder, pathlib.Path(folder) / "run", 64) as page:
+            check_first_page(*page)
+            check_markup_stays_text(*page)
+        with served(ponder, pathlib.Path(folder) / "long", 256) as page:
+            check_filters(*page)
     print("the page shows what the samples say")
 
 
