@@ -6,7 +6,8 @@
 namespace ponder {
 
 // From now on the first SIGINT or SIGTERM makes StopRequested() true, and the
-// second SIGINT ends the process at once with exit code 130. Call once, early.
+// second SIGINT ends the process at once with exit code 130. Call once, first,
+// where something asks; elsewhere a signal shall end the process.
 void CatchStopSignals();
 
 // Thread-safe.

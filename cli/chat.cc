@@ -229,6 +229,7 @@ absl::Status TalkOnTerminal(Chat& chat) {
 }
 
 absl::Status RunChat(const ChatFlags& flags) {
+  CatchStopSignals();
   PONDER_RETURN_IF_ERROR(FindPolicyFolder(flags.from).status());
   std::string prompt = flags.prompt.value_or("");
   const bool interactive = !flags.prompt && isatty(STDIN_FILENO) != 0;

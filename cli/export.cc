@@ -76,6 +76,7 @@ absl::Status RunExportGguf(const ExportFlags& flags) {
 }
 
 absl::Status RunExport(const ExportFlags& flags) {
+  CatchStopSignals();
   if (flags.format == "gguf") return RunExportGguf(flags);
   PONDER_ASSIGN_OR_RETURN(const at::ScalarType type, TypeOf(flags));
   // Made first: an existing place is refused before anything is read.

@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "ATen/Parallel.h"
+#include "base/stop_signal.h"
 #include "cli/command.h"
 #include "rl/learner_pool.h"
 
@@ -31,6 +32,7 @@ void AddLearnerCommand(CLI::App& app, Command* chosen) {
   command->add_option("--threads", flags->threads, "Of this process");
   command->callback([flags, chosen] {
     *chosen = [flags] {
+      CatchStopSignals();
       at::set_num_threads(flags->threads);
       return ServeLearner(flags->rank, flags->size, flags->port);
     };

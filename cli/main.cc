@@ -1,3 +1,4 @@
+#include <signal.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -11,7 +12,6 @@
 #include "absl/status/status.h"
 #include "base/nearest_name.h"
 #include "base/program_name.h"
-#include "base/stop_signal.h"
 #include "cli/command.h"
 
 namespace {
@@ -60,7 +60,8 @@ int main(int argc, char** argv) {
   WaitWithoutSpinning(argv);
   ponder::SetProgramName(argv[0]);
   RaiseOpenFileLimit();
-  ponder::CatchStopSignals();
+  // A reader that has gone is an error of the write, no end of the process.
+  signal(SIGPIPE, SIG_IGN);
   // What fails is told in one sentence, by a status; gRPC's own lines beside it
   // only on request.
   setenv("GRPC_VERBOSITY", "NONE", /*overwrite=*/0);

@@ -38,6 +38,7 @@ struct RewardServerFlags {
 };
 
 absl::Status RunRewardServer(const RewardServerFlags& flags) {
+  CatchStopSignals();
   if (flags.die_with_parent) prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0);
 
   RewardConfig config;

@@ -23,6 +23,7 @@ struct SandboxServerFlags {
 };
 
 absl::Status RunSandboxServer(const SandboxServerFlags& flags) {
+  CatchStopSignals();
   SandboxServer::Options options;
   options.address = flags.listen;
   options.pool.num_slots = flags.slots;

@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/nearest_name.h"
 #include "base/status_macros.h"
+#include "base/stop_signal.h"
 #include "cli/command.h"
 #include "cli/compare_evaluations.h"
 #include "policy/checkpoint.h"
@@ -197,6 +198,7 @@ absl::StatusOr<RunConfig> ConfigOf(const TrainFlags& flags) {
 }
 
 absl::Status RunTraining(const TrainFlags& flags) {
+  CatchStopSignals();
   if (!flags.compare.empty()) {
     return CompareEvaluations(flags.compare[0], flags.compare[1], flags.json);
   }

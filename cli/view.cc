@@ -20,6 +20,7 @@ struct ViewFlags {
 };
 
 absl::Status RunView(const ViewFlags& flags) {
+  CatchStopSignals();
   PONDER_ASSIGN_OR_RETURN(const auto server,
                           ViewServer::Start(flags.run, flags.port));
   std::printf("%zu samples of %s at http://127.0.0.1:%d/ (Ctrl-C ends)\n",

@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "ATen/Parallel.h"
+#include "base/stop_signal.h"
 #include "cli/command.h"
 #include "cli/flag_checks.h"
 
@@ -41,6 +42,7 @@ void AddWorkerCommand(CLI::App& app, Command* chosen) {
       ->check(NonNegativeNumber());
   command->callback([flags, chosen] {
     *chosen = [flags] {
+      CatchStopSignals();
       if (flags->threads > 0) at::set_num_threads(flags->threads);
       return RunWorker(flags->worker);
     };

@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/nearest_name.h"
 #include "base/status_macros.h"
+#include "base/stop_signal.h"
 #include "proto/text_config.h"
 #include "proto/value_codec.h"
 
@@ -20,6 +21,7 @@ using Json = nlohmann::ordered_json;
 
 // So many problems in a row that were there before mean that few are left.
 constexpr int kMaxRepeats = 10000;
+constexpr int64_t kMostProblems = 10'000'000;
 
 absl::StatusOr<const Task*> FindTask(const std::string& name) {
   std::vector<std::string> names;
@@ -46,6 +48,7 @@ class Generator {
     std::vector<GeneratedProblem> problems;
     int repeats = 0;
     while (static_cast<int64_t>(problems.size()) < count) {
+      if (StopRequested()) return absl::CancelledError("stopped");
       GeneratedProblem problem = Draw();
       if (!seen_.insert(problem.canonical).second) {
         if (++repeats < kMaxRepeats) continue;
@@ -106,6 +109,12 @@ const std::vector<Task>& GeneratedTasks() {
 
 absl::StatusOr<GeneratedSplit> GenerateProblems(const GeneratedSet& set) {
   PONDER_ASSIGN_OR_RETURN(const Task* task, FindTask(set.task()));
+  for (const int64_t count : {set.count(), set.held_out_count()}) {
+    if (count <= kMostProblems) continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat(task->name, ": ", count, " problems; wanted at most ",
+                     kMostProblems, ", as all are in memory at once"));
+  }
   const int min_size =
       set.has_min_size()
           ? set.min_size()

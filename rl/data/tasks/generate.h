@@ -24,8 +24,9 @@ const std::vector<Task>& GeneratedTasks();
 // The problems that the set asks for. No two of them, in either part, have the
 // same canonical form. The same arguments give the same problems; the held-out
 // part and the first problems of the training part do not change with `count`.
-// INVALID_ARGUMENT for an unknown task (names the nearest), sizes out of range
-// and a task that has too few different problems of these sizes.
+// INVALID_ARGUMENT for an unknown task (names the nearest), sizes out of range,
+// more than ten million problems and a task that has too few different ones of
+// these sizes. CANCELLED when a stop was requested.
 absl::StatusOr<GeneratedSplit> GenerateProblems(const GeneratedSet& set);
 
 // The row of the JSONL file:
