@@ -10,12 +10,14 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/nearest_name.h"
 #include "base/status_macros.h"
 #include "base/stop_signal.h"
 #include "cli/command.h"
 #include "cli/compare_evaluations.h"
+#include "cli/policy_folder.h"
 #include "policy/checkpoint.h"
 #include "proto/text_config.h"
 #include "rl/trainer.h"
@@ -165,11 +167,28 @@ std::string FreeRunName(const RunConfig& config) {
   return name;
 }
 
+// `valid`, with what to do about a stage that names one that is not run.
+absl::Status ExplainReference(const TrainFlags& flags,
+                              const absl::Status& valid) {
+  if (!absl::StrContains(valid.message(), "the name of an earlier stage")) {
+    return valid;
+  }
+  return absl::InvalidArgumentError(absl::StrCat(
+      valid.message(), " (`ponder ", flags.kind,
+      "` runs the stages of its kind alone; ",
+      absl::StrContains(valid.message(), ".teacher:")
+          ? "give the teacher with --set stage[NAME].grpo.teacher_path=FOLDER)"
+          : "leave it out with an empty value, as in --set "
+            "stage[NAME].grpo.core_seconds_of_stages=)"));
+}
+
 // The configuration and the settings, with what the flags of `eval` stand for.
 absl::StatusOr<RunConfig> ConfigOf(const TrainFlags& flags) {
   std::vector<std::string> settings = flags.settings;
+  std::string policy;  // A folder, also where a run was given.
   if (!flags.policy.empty()) {
-    settings.push_back(absl::StrCat("policy.path=", flags.policy));
+    PONDER_ASSIGN_OR_RETURN(policy, FindPolicyFolder(flags.policy));
+    settings.push_back(absl::StrCat("policy.path=", policy));
     settings.push_back("policy.init=PRETRAINED");
     if (flags.config.empty()) settings.insert(settings.begin(), "name=eval");
   }
@@ -180,19 +199,12 @@ absl::StatusOr<RunConfig> ConfigOf(const TrainFlags& flags) {
     config.add_eval_data()->set_path(path);
   }
   if (flags.config.empty()) {
-    PONDER_RETURN_IF_ERROR(FitPrompt(flags.policy, config.mutable_prompt()));
+    PONDER_RETURN_IF_ERROR(FitPrompt(policy, config.mutable_prompt()));
     config.set_name(FreeRunName(config));
   }
   if (!flags.kind.empty()) {
     PONDER_RETURN_IF_ERROR(KeepStages(flags.kind, flags.stage, &config));
-    const absl::Status valid = ValidateRunConfig(config);
-    if (!valid.ok()) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          valid.message(), " (`ponder ", flags.kind,
-          "` runs the stages of its kind alone; what names another one is "
-          "cleared with --set, as in --set "
-          "stage[NAME].grpo.core_seconds_of_stages=)"));
-    }
+    PONDER_RETURN_IF_ERROR(ExplainReference(flags, ValidateRunConfig(config)));
   }
   return config;
 }
@@ -273,8 +285,10 @@ void AddTrainCommand(CLI::App& app, Command* chosen) {
       command->add_option(
           "--policy", flags->policy,
           name == "eval"
-              ? "A Hugging Face folder; then --config may be left out"
-              : "A Hugging Face folder: what the first stage starts from, in "
+              ? "A Hugging Face folder, or a run; then --config may be "
+                "left out"
+              : "A Hugging Face folder, or a run: what the first stage starts "
+                "from, in "
                 "place of the configuration's policy");
       command->add_option("--stage", flags->stage,
                           "Run this one only, by its name; the others of its "

@@ -94,12 +94,13 @@ std::vector<HealthRules::Rule> HealthRules::Judge(
           Percent(too_many_cut ? config_.max_clip_ratio() : clip_limit),
           " may"),
       "raise prompt.max_response_tokens");
-  add_one_limit(HealthConfig::entropy_floor,
-                !(health.entropy >= config_.min_entropy()),
-                absl::StrFormat("entropy is %.2g nats, below %.2g",
-                                health.entropy, config_.min_entropy()),
-                "the policy hardly explores any more; lower the learning rate, "
-                "raise clip_high or set entropy_coef");
+  add_one_limit(
+      HealthConfig::entropy_floor,
+      health.entropy && !(*health.entropy >= config_.min_entropy()),
+      absl::StrFormat("entropy is %.2g nats, below %.2g",
+                      health.entropy.value_or(0), config_.min_entropy()),
+      "the policy hardly explores any more; lower the learning rate, "
+      "raise clip_high or set entropy_coef");
   const double diff_limit =
       std::min(config_.warn_logprob_diff(), config_.max_logprob_diff());
   const double diff = health.logprob_diff_mean.value_or(0);
@@ -172,11 +173,13 @@ HealthReport HealthRules::Check(int64_t step, const StepHealth& health) {
   }
   report.advice = absl::StrJoin(began, "; ");
   report.line = absl::StrFormat(
-      "%s; %s of groups have signal, %s truncated, %s unscorable, entropy "
-      "%.3g, %s, gradient norm %.3g",
+      "%s; %s of groups have signal, %s truncated, %s unscorable, %s, %s, "
+      "gradient norm %.3g",
       broken.empty() ? "healthy" : absl::StrJoin(broken, ", "),
       Percent(1 - health.zero_signal_fraction), Percent(health.clip_ratio),
-      Percent(health.unscorable_fraction), health.entropy,
+      Percent(health.unscorable_fraction),
+      health.entropy ? absl::StrFormat("entropy %.3g", *health.entropy)
+                     : "entropy not measured",
       health.logprob_diff_mean
           ? absl::StrFormat("sampler and learner differ by %.1e",
                             *health.logprob_diff_mean)

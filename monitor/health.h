@@ -21,7 +21,8 @@ struct StepHealth {
   double unscorable_fraction = 0;  // Of the samples.
   double correct_fraction = 0;     // Of the samples.
   double clip_ratio = 0;           // Share of samples cut at the token limit.
-  double entropy = 0;              // Mean over tokens, nats.
+  // Mean over tokens, nats; none: nothing was learned from.
+  std::optional<double> entropy = 0;
   // |sampler - learner|, mean over tokens that the policy itself sampled; none:
   // all were an older one's, or nothing was learned from.
   std::optional<double> logprob_diff_mean = 0;

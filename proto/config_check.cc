@@ -77,7 +77,7 @@ void CheckDataSets(const std::string& field, const DataSets& sets,
 // prompt.template is not given.
 void CheckPrompt(const PromptConfig& prompt, bool may_chat,
                  ConfigChecker& check) {
-  const std::string& text = prompt.template_();
+  const std::string text = PromptTemplate(prompt);
   check.Require(absl::StrContains(text, "{prompt}"), "prompt", "template",
                 absl::StrCat("\"", text, "\""), "wanted a \"{prompt}\" in it");
   check.Require(prompt.system().empty() ||

@@ -259,6 +259,10 @@ const google::protobuf::RepeatedPtrField<std::string>* DataNamesOf(
   return nullptr;
 }
 
+std::string PromptTemplate(const PromptConfig& prompt) {
+  return prompt.has_template_() ? prompt.template_() : "{prompt}";
+}
+
 bool HasTeacher(const GrpoStage& stage) {
   return stage.teacher_policy_case() != GrpoStage::TEACHER_POLICY_NOT_SET;
 }

@@ -55,6 +55,9 @@ bool TrainsPolicy(const Stage& stage);
 const google::protobuf::RepeatedPtrField<std::string>* DataNamesOf(
     const Stage& stage);
 
+// prompt.template, or what stands for one that is not given.
+std::string PromptTemplate(const PromptConfig& prompt);
+
 // Whether the stage's reference is not its first policy.
 bool HasTeacher(const GrpoStage& stage);
 

@@ -227,6 +227,19 @@ TEST_F(TextConfigTest, AValueTakesThePlaceOfItsAlternative) {
   EXPECT_EQ(config->stage(1).grpo().teacher_path(), "folder");
 }
 
+// What is written out and read again is the same configuration, also where it
+// matters whether a field was given.
+TEST_F(TextConfigTest, ATemplateThatIsNotGivenStaysSo) {
+  const auto config = Load(kGood, {});
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_FALSE(config->prompt().has_template_());
+  EXPECT_EQ(PromptTemplate(config->prompt()), "{prompt}");
+  const auto again = Load(RunConfigToText(*config), {});
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_FALSE(again->prompt().has_template_());
+  EXPECT_EQ(RunConfigToText(*again), RunConfigToText(*config));
+}
+
 TEST_F(TextConfigTest, TwoStagesDoNotWriteOneFile) {
   EXPECT_THAT(Error(absl::StrCat(kGood,
                                  "stage { name: \"a\" sample {} }\n"

@@ -222,6 +222,7 @@ absl::StatusOr<Evaluation> Evaluate(Run& run, const std::string& stage,
       const std::vector<FinishedGroup> groups,
       run.fleet->Sample(std::move(leases), [&](const FinishedGroup&) {
         run.progress->Update(++done, "");
+        return absl::OkStatus();
       }));
   run.progress->Finish();
   std::map<std::string, Tally> tallies;

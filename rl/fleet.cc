@@ -173,7 +173,7 @@ int64_t Fleet::Publish(TensorMap weights) {
 
 absl::StatusOr<std::vector<FinishedGroup>> Fleet::Sample(
     std::vector<Lease> leases,
-    const std::function<void(const FinishedGroup&)>& on_group) {
+    const std::function<absl::Status(const FinishedGroup&)>& on_group) {
   std::map<std::string, size_t> place;
   for (size_t i = 0; i < leases.size(); ++i) place[leases[i].group_id()] = i;
   std::vector<FinishedGroup> groups(leases.size());
@@ -182,7 +182,7 @@ absl::StatusOr<std::vector<FinishedGroup>> Fleet::Sample(
     PONDER_ASSIGN_OR_RETURN(
         FinishedGroup group,
         Wait([&](const std::string& id) { return place.contains(id); }));
-    on_group(group);
+    PONDER_RETURN_IF_ERROR(on_group(group));
     groups[place.at(group.lease.group_id())] = std::move(group);
   }
   return groups;

@@ -51,10 +51,10 @@ class Fleet final : public GroupSampler {
 
   // Has all leases sampled and scored; calls `on_group` for each as it comes
   // back and returns them in the order of `leases`. CANCELLED when a stop was
-  // requested; what is still out is then forgotten.
+  // requested, or an error of `on_group`; what is still out is then forgotten.
   absl::StatusOr<std::vector<FinishedGroup>> Sample(
       std::vector<Lease> leases,
-      const std::function<void(const FinishedGroup&)>& on_group);
+      const std::function<absl::Status(const FinishedGroup&)>& on_group);
 
   void Enqueue(std::vector<Lease> leases) override;
   absl::StatusOr<FinishedGroup> Wait(

@@ -442,7 +442,8 @@ class GrpoRunner {
     health.response_length = batch.response_length.mean();
     health.clip_ratio = batch.truncated_fraction();
     // Without a gradient nothing was measured: not a sign of collapse.
-    health.entropy = update.applied ? update.entropy : 1.0;
+    health.entropy.reset();
+    if (update.applied) health.entropy = update.entropy;
     health.logprob_diff_mean = record.learnt.fresh_abs_diff;
     health.zero_signal_fraction = batch.zero_signal_fraction(stage_);
     health.grad_norm = update.grad_norm;
@@ -483,6 +484,7 @@ class GrpoRunner {
   // Returns `status`, with a checkpoint written if a stop was requested.
   absl::Status SaveIfStopped(const absl::Status& status) {
     if (!absl::IsCancelled(status)) return status;
+    run_.progress->Print(kSaving);
     PONDER_ASSIGN_OR_RETURN(const std::string saved, Save());
     run_.progress->Print(absl::StrCat("stopped; saved ", saved));
     return status;

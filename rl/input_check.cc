@@ -89,6 +89,69 @@ absl::Status CheckMadeData(const RunConfig& config) {
   return absl::OkStatus();
 }
 
+// Whether the reward looks at a gold answer or at tests of the row.
+bool NeedsAnswers(const RewardConfig& reward) {
+  if (!reward.verifier().empty() || reward.has_address()) return false;
+  return reward.component().empty() ||
+         std::any_of(reward.component().begin(), reward.component().end(),
+                     [](const RewardComponent& c) {
+                       return c.name() == "accuracy" || c.name() == "math" ||
+                              c.name() == "code" || c.name() == "countdown";
+                     });
+}
+
+// Rows that are sampled from have a prompt, and some of them an answer.
+absl::Status CheckProblems(const RewardConfig& reward, const DataSet& set,
+                           const DataRows& rows) {
+  bool any_answer = false;
+  for (const DataRow& row : rows.rows) {
+    if (row.prompt.empty() && row.messages.empty()) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          set.path(), ":", row.line,
+          ": has no prompt to sample from; wanted a column prompt, question, "
+          "problem or messages, or data.prompt_field"));
+    }
+    any_answer |= !row.answer.empty() || !row.tests.kind().empty();
+  }
+  if (any_answer || !NeedsAnswers(reward)) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      set.path(), ": none of its ", rows.rows.size(),
+      " rows has an answer or tests, so no response could be scored; wanted a "
+      "column answer, ground_truth, solution or tests, or data.answer_field"));
+}
+
+// Rows that are learned from as they are have something to learn.
+absl::Status CheckExamples(const DataSet& set, const DataRows& rows) {
+  for (const DataRow& row : rows.rows) {
+    const bool has_turn =
+        std::any_of(row.messages.begin(), row.messages.end(),
+                    [](const ChatMessage& m) { return m.role == "assistant"; });
+    if (!row.response.empty() || !row.text.empty() || has_turn) continue;
+    return absl::InvalidArgumentError(absl::StrCat(
+        set.path(), ":", row.line,
+        ": has nothing to learn from; wanted a response, messages with an "
+        "assistant's turn, or text"));
+  }
+  return absl::OkStatus();
+}
+
+// A data set for all stages that read it.
+absl::Status CheckRows(const RunConfig& config, const DataSet& set,
+                       const DataRows& rows) {
+  for (const Stage& stage : config.stage()) {
+    const auto* const names = DataNamesOf(stage);
+    if (names == nullptr ||
+        (!names->empty() &&
+         std::count(names->begin(), names->end(), DataSetName(set)) == 0)) {
+      continue;
+    }
+    PONDER_RETURN_IF_ERROR(SupervisedOf(stage) != nullptr
+                               ? CheckExamples(set, rows)
+                               : CheckProblems(config.reward(), set, rows));
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<std::vector<ModelConfig>> CheckInputs(const RunConfig& config) {
@@ -107,11 +170,15 @@ absl::StatusOr<std::vector<ModelConfig>> CheckInputs(const RunConfig& config) {
     PONDER_RETURN_IF_ERROR(CheckPolicy(config, teacher).status());
   }
   PONDER_RETURN_IF_ERROR(CheckMadeData(config));
-  for (const auto* sets : {&config.data(), &config.eval_data()}) {
-    for (const DataSet& set : *sets) {
-      if (absl::StartsWith(set.path(), "$RUN")) continue;
-      PONDER_RETURN_IF_ERROR(LoadDataRows(set, "").status());
-    }
+  for (const DataSet& set : config.data()) {
+    if (absl::StartsWith(set.path(), "$RUN")) continue;
+    PONDER_ASSIGN_OR_RETURN(const DataRows rows, LoadDataRows(set, ""));
+    PONDER_RETURN_IF_ERROR(CheckRows(config, set, rows));
+  }
+  for (const DataSet& set : config.eval_data()) {
+    if (absl::StartsWith(set.path(), "$RUN")) continue;
+    PONDER_ASSIGN_OR_RETURN(const DataRows rows, LoadDataRows(set, ""));
+    PONDER_RETURN_IF_ERROR(CheckProblems(config.reward(), set, rows));
   }
   return models;
 }

@@ -90,8 +90,8 @@ absl::StatusOr<std::vector<FinishedGroup>> SampleRest(Run& run,
         }
         log->Append(group, spent);
         run.progress->Update(++done, "");
+        return log->status();
       }));
-  PONDER_RETURN_IF_ERROR(log->status());
   run.progress->Finish();
   for (size_t i = 0; i < places.size(); ++i) {
     groups[places[i]] = std::move(sampled[i]);

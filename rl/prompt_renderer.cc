@@ -40,9 +40,8 @@ RenderedPrompt PromptRenderer::Finished(std::string text) const {
 RenderedPrompt PromptRenderer::Fill(const std::string& prompt) const {
   // One pass: a mark inside the prompt stays as it is.
   return Finished(absl::StrReplaceAll(
-      config_.template_(),
-      {{kPromptMark, absl::StrCat(prompt, config_.suffix())},
-       {kSystemMark, config_.system()}}));
+      template_, {{kPromptMark, absl::StrCat(prompt, config_.suffix())},
+                  {kSystemMark, config_.system()}}));
 }
 
 absl::StatusOr<RenderedPrompt> PromptRenderer::RenderChat(
@@ -183,7 +182,7 @@ std::string PromptRenderer::JinjaTemplate() const {
         " }}");
   };
   std::string jinja;
-  std::string rest = config_.template_();
+  std::string rest = template_;
   while (true) {
     const size_t prompt = rest.find(kPromptMark);
     const size_t system = rest.find(kSystemMark);

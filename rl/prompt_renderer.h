@@ -12,6 +12,7 @@
 #include "policy/jinja/chat_template.h"
 #include "policy/text/tokenizer.h"
 #include "proto/config.pb.h"
+#include "proto/text_config.h"
 #include "rl/data/data_set.h"
 #include "rl/learner.h"
 
@@ -35,6 +36,7 @@ class PromptRenderer {
   PromptRenderer(const PromptConfig& config, const Tokenizer* tokenizer,
                  const ChatTemplate* chat_template, int32_t end_id)
       : config_(config),
+        template_(PromptTemplate(config)),
         tokenizer_(tokenizer),
         chat_template_(config.has_template_() ? nullptr : chat_template),
         end_id_(end_id) {}
@@ -74,8 +76,9 @@ class PromptRenderer {
                       TrainSequence* sequence) const;
 
   const PromptConfig config_;
+  const std::string template_;
   const Tokenizer* const tokenizer_;
-  const ChatTemplate* const chat_template_;  // Null: fill config_.template_().
+  const ChatTemplate* const chat_template_;  // Null: fill template_.
   const int32_t end_id_;
 };
 

@@ -13,6 +13,10 @@
 
 namespace ponder {
 
+// What is said before the checkpoint of a stopped stage is written.
+inline constexpr char kSaving[] =
+    "stopping: a checkpoint is being saved; a second Ctrl-C gives it up";
+
 absl::Status RunDataStage(Run& run, const DataStage& stage);
 
 // `name` is the stage's name.

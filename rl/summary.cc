@@ -257,8 +257,9 @@ std::string SummaryText(const Run& run, double total_seconds,
       row.push_back(
           Percent(a, sampled ? "thinking_share" : "greedy_thinking_share"));
       if (sampled) {
-        row.push_back(Percent(a, "accuracy_thinking"));
-        row.push_back(Percent(a, "accuracy_not_thinking"));
+        const double share = a.value("thinking_share", 0.0);
+        row.push_back(share > 0 ? Percent(a, "accuracy_thinking") : "-");
+        row.push_back(share < 1 ? Percent(a, "accuracy_not_thinking") : "-");
       }
     }
   }

@@ -64,6 +64,7 @@ absl::Status RunSupervised(Run& run, const SupervisedStage& stage,
                       run.state.stage_step);
   while (share_done() < 1) {
     if (StopRequested()) {
+      run.progress->Print(kSaving);
       PONDER_ASSIGN_OR_RETURN(const std::string saved,
                               run.SaveCheckpoint(learner.get()));
       run.progress->Print(absl::StrCat("stopped; saved ", saved));

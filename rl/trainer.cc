@@ -110,6 +110,12 @@ class Trainer {
   absl::Status RunStages() {
     std::string checkpoint;
     PONDER_RETURN_IF_ERROR(WriteManifests());  // That a stop left unwritten.
+    if (run_.state.stage >= run_.config.stage_size()) {
+      run_.progress->Print("all stages of this run are done already");
+      run_.status.stage_number = run_.config.stage_size();
+      run_.status.stage =
+          StageName(run_.config.stage(run_.config.stage_size() - 1));
+    }
     while (run_.state.stage < run_.config.stage_size()) {
       const Stage& stage =
           run_.config.stage(static_cast<int>(run_.state.stage));

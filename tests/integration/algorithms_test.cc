@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "base/file.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/support/ponder_process.h"
@@ -265,6 +266,44 @@ TEST_F(AlgorithmsTest, AFirstStageKeepsItsReference) {
   EXPECT_GT(kl.back(), 0);
   EXPECT_EQ(Series(ReadMetrics(cut, "grpo"), "actor/kl_loss"), kl);
   EXPECT_TRUE(NewestWeights(whole) == NewestWeights(cut));
+}
+
+// A policy's own template makes the prompts, also of a run that goes on.
+TEST_F(AlgorithmsTest, AResumedRunKeepsThePolicysTemplate) {
+  const std::string base = Run(Config("base", ColdStart()));
+  const auto run = [&](const std::string& name) {
+    TinyConfig config = Config(name, Grpo(6));
+    config.policy =
+        absl::StrCat("init: PRETRAINED path: \"", base, "/export\"");
+    config.more = "checkpoint { every_steps: 3 }\n";
+    const std::vector<std::string> arguments = Arguments(config);
+    std::string text = Bytes(arguments[2]);
+    const std::string given = "template: \"{prompt}\\n\"";
+    EXPECT_NE(text.find(given), std::string::npos);
+    text.erase(text.find(given), given.size());
+    EXPECT_TRUE(WriteFileAtomically(arguments[2], text).ok());
+    const PonderResult result = RunPonder(arguments);
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    return RunFolder(name);
+  };
+  const std::string whole = run("whole"), cut = run("cut");
+  for (const int step : CheckpointSteps(cut)) {
+    if (step > 3) {
+      std::filesystem::remove_all(
+          absl::StrCat(cut, "/checkpoints/step_", step));
+    }
+  }
+  std::filesystem::remove(cut + "/summary.json");
+  const PonderResult result = RunPonder({"train", "--resume", cut});
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_EQ(Series(ReadMetrics(cut, "grpo"), "prompt_length/mean"),
+            Series(ReadMetrics(whole, "grpo"), "prompt_length/mean"));
+  EXPECT_TRUE(NewestWeights(whole) == NewestWeights(cut));
+  // One that is done says so, and its status stays.
+  const PonderResult again = RunPonder({"train", "--resume", cut});
+  EXPECT_EQ(again.exit_code, 0);
+  EXPECT_THAT(again.err, HasSubstr("all stages of this run are done already"));
+  EXPECT_EQ(ReadJson(cut + "/status.json")["stage"], "grpo");
 }
 
 // Components that a stage does not name are measured and count for nothing.

@@ -103,12 +103,31 @@ TEST_F(StagesTest, PretrainsOnTextOfAnyLength) {
       "empty.jsonl", rows + "{\"id\": \"last\", \"prompt\": \"x\"}\n");
   const PonderResult empty = RunPonder(Arguments(config));
   EXPECT_EQ(empty.exit_code, 1);
-  EXPECT_THAT(empty.err, HasSubstr("row last has nothing to learn from"));
-  EXPECT_TRUE(ReadMetrics(RunFolder("empty")).empty());
+  EXPECT_THAT(empty.err, HasSubstr("empty.jsonl:13: has nothing to learn"));
+  EXPECT_FALSE(std::filesystem::exists(RunFolder("empty")));
 
   // Four texts of 240 to 270 bytes, in pieces of at most 38 tokens.
   EXPECT_THAT(Series(metrics, "perf/total_num_tokens"),
               Each(AllOf(Ge(960), Le(1200))));
+}
+
+// What no stage could use is found before the first one runs.
+TEST_F(StagesTest, RowsThatAStageCannotUse) {
+  const auto refused = [&](const std::string& rows, const std::string& stages,
+                           const std::string& wanted) {
+    TinyConfig config = Config("refused", stages);
+    config.data_path = folder_.Write("rows.jsonl", rows);
+    const PonderResult result = RunPonder(Arguments(config));
+    EXPECT_EQ(result.exit_code, 1) << wanted;
+    EXPECT_THAT(result.err, HasSubstr(wanted));
+    EXPECT_FALSE(std::filesystem::exists(RunFolder("refused")));
+  };
+  refused("{\"prompt\": \"pick 1\", \"anwser\": \"1\"}\n", Grpo(1),
+          "none of its 1 rows has an answer or tests");
+  refused(TinyProblems(2) + "{\"text\": \"hello\"}\n", Grpo(1),
+          "rows.jsonl:3: has no prompt to sample from");
+  refused(TinyProblems(2) + "{\"prompt\": \"x\", \"answer\": \"1\"}\n",
+          ColdStart(2), "rows.jsonl:3: has nothing to learn from");
 }
 
 // Examples are never cut: they are counted before the first step, and refused
