@@ -321,6 +321,11 @@ std::vector<MetricSection> MakeTable() {
             "below timing_s/update_actor", ""},
            {"timing_s/adv", "seconds", "Advantages.", "far below the others",
             ""},
+           {"timing_per_token_ms/{gen,update_actor}", "milliseconds a token",
+            "timing_s/sample over the tokens that were sampled, and "
+            "timing_s/update_actor over those that were learned from, prompts "
+            "included.",
+            "", ""},
            {"timing_s/testing", "seconds", "An evaluation.",
             "a small share of the steps since the last one",
             "raise grpo.eval_every, or lower eval.problems or eval.samples"},

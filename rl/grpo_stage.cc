@@ -353,6 +353,11 @@ class GrpoRunner {
           {"training/epoch", data_.Epoch()}}) {
       metrics->emplace_back(name, value);
     }
+    if (record.batch.tokens > 0) {
+      metrics->emplace_back("timing_per_token_ms/gen",
+                            1000 * record.sample_seconds /
+                                static_cast<double>(record.batch.tokens));
+    }
     LogLearningTimes(record.learnt, metrics);
     run_.AddSaveTime(metrics);
   }
@@ -368,6 +373,11 @@ class GrpoRunner {
           {"timing_s/update_critic", s.update_critic},
           {"timing_s/update_actor", s.update_policy}}) {
       if (seconds > 0) metrics->emplace_back(name, seconds);
+    }
+    if (learnt.update.tokens > 0) {
+      metrics->emplace_back(
+          "timing_per_token_ms/update_actor",
+          1000 * s.update_policy / static_cast<double>(learnt.update.tokens));
     }
     if (s.update_policy > 0) {
       metrics->emplace_back(

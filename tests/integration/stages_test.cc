@@ -192,6 +192,8 @@ TEST_F(StagesTest, TimesAndUtilisationOfTheParts) {
   for (const char* part : {"old_log_prob", "ref", "adv", "update_actor"}) {
     positive(metrics, absl::StrCat("timing_s/", part), 60);
   }
+  positive(metrics, "timing_per_token_ms/gen", 1000);
+  positive(metrics, "timing_per_token_ms/update_actor", 1000);
   // So small a policy is far from what products can do.
   positive(metrics, "perf/mfu/actor", 1);
   positive(metrics, "perf/mfu/actor_infer", 1);
