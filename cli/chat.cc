@@ -72,9 +72,8 @@ bool ThoughtIsOpen(absl::string_view prompt) {
 
 class Chat {
  public:
-  static absl::StatusOr<std::unique_ptr<Chat>> Open(const ChatFlags& flags) {
-    PONDER_ASSIGN_OR_RETURN(const std::string folder,
-                            FindPolicyFolder(flags.from));
+  static absl::StatusOr<std::unique_ptr<Chat>> Open(const ChatFlags& flags,
+                                                    const std::string& folder) {
     PONDER_ASSIGN_OR_RETURN(const WeightType type, WeightTypeOf(flags, folder));
     PONDER_ASSIGN_OR_RETURN(const at::Device device, OpenDevice(flags.device));
     PONDER_ASSIGN_OR_RETURN(
@@ -230,7 +229,8 @@ absl::Status TalkOnTerminal(Chat& chat) {
 
 absl::Status RunChat(const ChatFlags& flags) {
   CatchStopSignals();
-  PONDER_RETURN_IF_ERROR(FindPolicyFolder(flags.from).status());
+  PONDER_ASSIGN_OR_RETURN(const std::string folder,
+                          FindPolicyFolder(flags.from));
   std::string prompt = flags.prompt.value_or("");
   const bool interactive = !flags.prompt && isatty(STDIN_FILENO) != 0;
   if (!flags.prompt && !interactive) {
@@ -241,7 +241,7 @@ absl::Status RunChat(const ChatFlags& flags) {
     return absl::InvalidArgumentError(
         "nothing was asked; give --prompt TEXT, or a text on standard input");
   }
-  PONDER_ASSIGN_OR_RETURN(const auto chat, Chat::Open(flags));
+  PONDER_ASSIGN_OR_RETURN(const auto chat, Chat::Open(flags, folder));
   if (interactive) return TalkOnTerminal(*chat);
   return chat->Answer(prompt);
 }

@@ -1,5 +1,6 @@
 #include "proto/text_config.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <map>
 #include <optional>
@@ -249,14 +250,23 @@ bool TrainsPolicy(const Stage& stage) {
   return SupervisedOf(stage) != nullptr || stage.has_grpo();
 }
 
-const google::protobuf::RepeatedPtrField<std::string>* DataNamesOf(
-    const Stage& stage) {
+bool EvaluatesPolicy(const Stage& stage, const RunConfig& config) {
+  return stage.has_eval() || (TrainsPolicy(stage) && stage.evaluate() &&
+                              config.eval_data_size() > 0);
+}
+
+bool IsNamed(const DataSet& set,
+             const google::protobuf::RepeatedPtrField<std::string>& names) {
+  return names.empty() ||
+         std::find(names.begin(), names.end(), DataSetName(set)) != names.end();
+}
+
+bool ReadsData(const Stage& stage, const DataSet& set) {
   if (const SupervisedStage* supervised = SupervisedOf(stage)) {
-    return &supervised->data();
+    return IsNamed(set, supervised->data());
   }
-  if (stage.has_grpo()) return &stage.grpo().data();
-  if (stage.has_sample()) return &stage.sample().data();
-  return nullptr;
+  return (stage.has_grpo() && IsNamed(set, stage.grpo().data())) ||
+         (stage.has_sample() && IsNamed(set, stage.sample().data()));
 }
 
 std::string PromptTemplate(const PromptConfig& prompt) {

@@ -50,10 +50,16 @@ const SupervisedStage* SupervisedOf(const Stage& stage);
 // Whether the stage changes a policy: pretrain, sft and grpo.
 bool TrainsPolicy(const Stage& stage);
 
-// The names of the data sets that the stage draws from, none being all; null:
-// it draws from none. Valid as long as `stage` is.
-const google::protobuf::RepeatedPtrField<std::string>* DataNamesOf(
-    const Stage& stage);
+// Whether the stage evaluates the policy that it leaves. (grpo does so before
+// its first step, too, whatever it leaves.)
+bool EvaluatesPolicy(const Stage& stage, const RunConfig& config);
+
+// Whether `set` is one of `names`, none being all.
+bool IsNamed(const DataSet& set,
+             const google::protobuf::RepeatedPtrField<std::string>& names);
+
+// Whether the stage draws from `set`, which is one of the run's `data`.
+bool ReadsData(const Stage& stage, const DataSet& set);
 
 // prompt.template, or what stands for one that is not given.
 std::string PromptTemplate(const PromptConfig& prompt);

@@ -51,7 +51,7 @@ void BatchStats::Add(const FinishedGroup& group, int64_t policy_version,
   groups += 1;
   if (group.samples.size() > 1) {
     compared_groups += 1;
-    zero_spread += !HasSpread(ToTrainGroup(group, mask_truncated));
+    zero_spread += !HasSpread(RewardsOf(group, mask_truncated));
   }
   all_correct += all(CORRECT);
   all_wrong += all(WRONG);

@@ -201,7 +201,9 @@ class GrpoRunner {
   // Tells the curriculum how many of the group's samples were right.
   void Observe(const FinishedGroup& group) {
     if (curriculum_ == nullptr) return;
-    const std::optional<double> rate = PassRate(group);
+    PassCount count;
+    count.Add(group);
+    const std::optional<double> rate = count.rate();
     if (!rate) return;
     curriculum_->Observe(
         ProblemKey(group.lease.data_set(), group.lease.problem().id()), *rate);
@@ -209,7 +211,7 @@ class GrpoRunner {
 
   bool MayTeach(const FinishedGroup& group) {
     Observe(group);
-    return HasSpread(ToTrainGroup(group, stage_.mask_truncated()));
+    return HasSpread(RewardsOf(group, stage_.mask_truncated()));
   }
 
   GroupFeeder::Options FeederOptions() const {

@@ -12,6 +12,7 @@
 #include "policy/checkpoint.h"
 #include "proto/text_config.h"
 #include "rl/architecture.h"
+#include "rl/prompt_renderer.h"
 
 namespace ponder {
 namespace {
@@ -42,13 +43,11 @@ absl::StatusOr<ModelConfig> CheckPolicy(const RunConfig& config,
   return model;
 }
 
-// Whether a stage evaluates the policy; grpo does when it begins.
-bool Evaluates(const RunConfig& config) {
-  return std::any_of(config.stage().begin(), config.stage().end(),
-                     [](const Stage& stage) {
-                       return stage.has_eval() || stage.has_grpo() ||
-                              (TrainsPolicy(stage) && stage.evaluate());
-                     });
+bool AnyEvaluates(const RunConfig& config) {
+  return std::any_of(
+      config.stage().begin(), config.stage().end(), [&](const Stage& stage) {
+        return stage.has_grpo() || EvaluatesPolicy(stage, config);
+      });
 }
 
 // `who` reads a file that the run makes itself, if it makes it.
@@ -69,20 +68,15 @@ absl::Status CheckMadeData(const RunConfig& config) {
     for (const GeneratedSet& set : stage.data().set()) {
       made.insert({set.path(), set.held_out_path()});
     }
-    const auto* const names = DataNamesOf(stage);
     for (const DataSet& set : config.data()) {
-      const bool is_read =
-          names != nullptr &&
-          (names->empty() ||
-           std::count(names->begin(), names->end(), DataSetName(set)) > 0);
-      if (!is_read) continue;
+      if (!ReadsData(stage, set)) continue;
       PONDER_RETURN_IF_ERROR(CheckMade(
           set, absl::StrCat("stage ", StageName(stage), " reads data"), made));
     }
     if (!stage.has_sample()) continue;
     made.insert({stage.sample().path(), stage.sample().keep().path()});
   }
-  if (!Evaluates(config)) return absl::OkStatus();
+  if (!AnyEvaluates(config)) return absl::OkStatus();
   for (const DataSet& set : config.eval_data()) {
     PONDER_RETURN_IF_ERROR(CheckMade(set, "eval_data", made));
   }
@@ -127,27 +121,23 @@ absl::Status CheckExamples(const DataSet& set, const DataRows& rows) {
         std::any_of(row.messages.begin(), row.messages.end(),
                     [](const ChatMessage& m) { return m.role == "assistant"; });
     if (!row.response.empty() || !row.text.empty() || has_turn) continue;
-    return absl::InvalidArgumentError(absl::StrCat(
-        set.path(), ":", row.line,
-        ": has nothing to learn from; wanted a response, messages with an "
-        "assistant's turn, or text"));
+    return absl::InvalidArgumentError(
+        absl::StrCat(set.path(), ":", row.line, ": ", kNothingToLearn));
   }
   return absl::OkStatus();
 }
 
-// A data set for all stages that read it.
+// A data set, for all stages that read it.
 absl::Status CheckRows(const RunConfig& config, const DataSet& set,
                        const DataRows& rows) {
+  bool is_learned = false, is_sampled = false;
   for (const Stage& stage : config.stage()) {
-    const auto* const names = DataNamesOf(stage);
-    if (names == nullptr ||
-        (!names->empty() &&
-         std::count(names->begin(), names->end(), DataSetName(set)) == 0)) {
-      continue;
-    }
-    PONDER_RETURN_IF_ERROR(SupervisedOf(stage) != nullptr
-                               ? CheckExamples(set, rows)
-                               : CheckProblems(config.reward(), set, rows));
+    if (!ReadsData(stage, set)) continue;
+    (SupervisedOf(stage) != nullptr ? is_learned : is_sampled) = true;
+  }
+  if (is_learned) PONDER_RETURN_IF_ERROR(CheckExamples(set, rows));
+  if (is_sampled) {
+    PONDER_RETURN_IF_ERROR(CheckProblems(config.reward(), set, rows));
   }
   return absl::OkStatus();
 }
@@ -199,7 +189,7 @@ absl::Status CheckDisk(const Run& run) {
 }
 
 absl::Status CheckEvalPrompts(Run& run) {
-  if (!Evaluates(run.config) ||
+  if (!AnyEvaluates(run.config) ||
       run.config.prompt().overlong() != PromptConfig::REFUSE) {
     return absl::OkStatus();
   }

@@ -41,8 +41,7 @@ bool Trains(const RunConfig& config) {
 bool Samples(const RunConfig& config) {
   return std::any_of(
       config.stage().begin(), config.stage().end(), [&](const Stage& s) {
-        return s.has_grpo() || s.has_eval() || s.has_sample() ||
-               (TrainsPolicy(s) && s.evaluate() && config.eval_data_size() > 0);
+        return s.has_grpo() || s.has_sample() || EvaluatesPolicy(s, config);
       });
 }
 

@@ -18,6 +18,7 @@
 #include "rl/group_log.h"
 #include "rl/rejection.h"
 #include "rl/stages.h"
+#include "rl/train_group.h"
 
 namespace ponder {
 
@@ -26,32 +27,22 @@ namespace {
 // Lines of the pass rates' file, one for each problem of which a sample could
 // be scored, in the order of `groups`.
 std::string PassRateLines(const std::vector<FinishedGroup>& groups) {
-  struct Tally {
-    const FinishedGroup* first;
-    int64_t samples = 0, scored = 0, correct = 0;
-  };
-  std::vector<Tally> tallies;
+  std::vector<std::pair<const FinishedGroup*, PassCount>> problems;
   std::map<std::pair<std::string, std::string>, size_t> places;
   for (const FinishedGroup& group : groups) {
     const auto [it, is_new] = places.try_emplace(
-        {group.lease.data_set(), group.lease.problem().id()}, tallies.size());
-    if (is_new) tallies.push_back({&group});
-    Tally& tally = tallies[it->second];
-    for (const Sample& sample : group.samples) {
-      ++tally.samples;
-      tally.scored += sample.score().verdict() != UNSCORABLE;
-      tally.correct += sample.score().verdict() == CORRECT;
-    }
+        {group.lease.data_set(), group.lease.problem().id()}, problems.size());
+    if (is_new) problems.emplace_back(&group, PassCount());
+    problems[it->second].second.Add(group);
   }
   std::string lines;
-  for (const Tally& tally : tallies) {
-    if (tally.scored == 0) continue;
+  for (const auto& [first, count] : problems) {
+    if (!count.rate()) continue;
     nlohmann::ordered_json line;
-    line["set"] = tally.first->lease.data_set();
-    line["id"] = tally.first->lease.problem().id();
-    line["samples"] = tally.samples;
-    line["pass_rate"] =
-        static_cast<double>(tally.correct) / static_cast<double>(tally.scored);
+    line["set"] = first->lease.data_set();
+    line["id"] = first->lease.problem().id();
+    line["samples"] = count.samples;
+    line["pass_rate"] = *count.rate();
     lines += line.dump() + "\n";
   }
   return lines;

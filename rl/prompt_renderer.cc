@@ -20,10 +20,8 @@ constexpr char kSystemMark[] = "{system}";
 constexpr char kThinkTag[] = "<think>";
 
 absl::Status NothingToLearn(const DataRow& row) {
-  return absl::InvalidArgumentError(absl::StrCat(
-      "row ", row.id,
-      " has nothing to learn from; wanted a response, messages with an "
-      "assistant's turn, or text"));
+  return absl::InvalidArgumentError(
+      absl::StrCat("row ", row.id, " ", kNothingToLearn));
 }
 
 }  // namespace

@@ -18,6 +18,11 @@
 
 namespace ponder {
 
+// What is wrong with a row that is no example and no text.
+inline constexpr char kNothingToLearn[] =
+    "has nothing to learn from; wanted a response, messages with an "
+    "assistant's turn, or text";
+
 struct RenderedPrompt {
   std::string text;
   std::vector<int32_t> ids;

@@ -178,16 +178,12 @@ absl::StatusOr<StageData> Run::LoadStageData(
   StageData data;
   std::vector<WeightedRows> weighted;
   for (const DataSet& set : config.data()) {
-    const std::string name = DataSetName(set);
-    if (!names.empty() &&
-        std::find(names.begin(), names.end(), name) == names.end()) {
-      continue;
-    }
+    if (!IsNamed(set, names)) continue;
     PONDER_ASSIGN_OR_RETURN(DataRows rows, LoadDataRows(set, folder.path()));
     if (!rows.note.empty()) progress->Print(rows.note);
     PONDER_RETURN_IF_ERROR(limit(*this, &rows));
     weighted.push_back(
-        {name, static_cast<int64_t>(rows.rows.size()), set.weight()});
+        {rows.name, static_cast<int64_t>(rows.rows.size()), set.weight()});
     data.sets.push_back(std::move(rows));
   }
   if (data.sets.empty()) {

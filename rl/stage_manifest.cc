@@ -51,13 +51,8 @@ absl::StatusOr<Json> EvaluationInputs(const Run& run) {
 
 absl::StatusOr<Json> DataInputs(const Run& run, const Stage& stage) {
   Json inputs = Json::array();
-  const auto* const names = DataNamesOf(stage);
-  if (names == nullptr) return inputs;
   for (const DataSet& set : run.config.data()) {
-    if (!names->empty() && std::find(names->begin(), names->end(),
-                                     DataSetName(set)) == names->end()) {
-      continue;
-    }
+    if (!ReadsData(stage, set)) continue;
     PONDER_RETURN_IF_ERROR(AddInputs(run, set, &inputs));
   }
   return inputs;

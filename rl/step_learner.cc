@@ -1,6 +1,7 @@
 #include "rl/step_learner.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "ATen/ATen.h"
@@ -87,10 +88,13 @@ void StepLearner::MismatchMeters::Add(
     const std::vector<std::vector<float>>& logprobs) {
   for (size_t i = 0; i < batch.size(); ++i) {
     if (logprobs[i].empty()) continue;
-    const at::Tensor learner = at::tensor(logprobs[i]);
-    const at::Tensor sampler = at::tensor(batch[i].behavior_logprobs);
-    all.Add(learner, sampler);
-    if (!batch[i].stale) fresh.Add(learner, sampler);
+    const std::vector<float>& sampler = batch[i].behavior_logprobs;
+    all.Add(at::tensor(logprobs[i]), at::tensor(sampler));
+    if (batch[i].stale) continue;
+    for (size_t t = 0; t < sampler.size(); ++t) {
+      fresh_abs += std::abs(double{sampler[t]} - double{logprobs[i][t]});
+    }
+    fresh_tokens += static_cast<int64_t>(sampler.size());
   }
 }
 
@@ -211,8 +215,10 @@ StepLearner::Result StepLearner::Learn(std::vector<TrainGroup> groups) {
   }
   Update(groups, &mismatch, &result);
   result.mismatch = mismatch.all.Result();
-  const LogprobMismatch fresh = mismatch.fresh.Result();
-  if (fresh.tokens > 0) result.fresh_abs_diff = fresh.mean_abs;
+  if (mismatch.fresh_tokens > 0) {
+    result.fresh_abs_diff =
+        mismatch.fresh_abs / static_cast<double>(mismatch.fresh_tokens);
+  }
   return result;
 }
 

@@ -61,9 +61,11 @@ class StepLearner {
   const TensorMap& weights() const { return learner_->weights(); }
 
  private:
-  // Of all samples, and of those that are not stale.
+  // Of all samples; of those that are not stale only the sum of |difference|.
   struct MismatchMeters {
-    MismatchMeter all, fresh;
+    MismatchMeter all;
+    double fresh_abs = 0;
+    int64_t fresh_tokens = 0;
 
     // `logprobs` of the policy; sequences without any are left out.
     void Add(const std::vector<TrainSequence>& batch,

@@ -122,10 +122,6 @@ absl::Status RunSupervised(Run& run, const SupervisedStage& stage,
   return absl::OkStatus();
 }
 
-}  // namespace
-
-namespace {
-
 // Each row has a text to learn, of whatever length.
 absl::Status CheckTexts(Run& run, DataRows* rows) {
   for (const DataRow& row : rows->rows) {

@@ -75,7 +75,7 @@ GroupAdvantages Relative(const GrpoStage& stage, const Tensor& rewards) {
 }
 
 // Rewards of the group's samples, [n]; NaN without one.
-Tensor RewardsOf(const GrpoStage& stage, const TrainGroup& group) {
+Tensor RewardsWithKl(const GrpoStage& stage, const TrainGroup& group) {
   std::vector<double> rewards;
   for (size_t i = 0; i < group.rewards.size(); ++i) {
     if (!group.rewards[i]) {
@@ -90,7 +90,7 @@ Tensor RewardsOf(const GrpoStage& stage, const TrainGroup& group) {
 
 // The same advantage for every token of a response.
 void AssignRelative(const GrpoStage& stage, TrainGroup* group) {
-  const GroupAdvantages result = Relative(stage, RewardsOf(stage, *group));
+  const GroupAdvantages result = Relative(stage, RewardsWithKl(stage, *group));
   group->zero_spread = result.zero_spread;
   for (size_t i = 0; i < group->sequences.size(); ++i) {
     TrainSequence& sequence = group->sequences[i];
@@ -148,16 +148,26 @@ void WhitenAll(std::vector<TrainGroup>* groups) {
 
 }  // namespace
 
+std::vector<std::optional<double>> RewardsOf(const FinishedGroup& group,
+                                             bool mask_truncated) {
+  std::vector<std::optional<double>> rewards;
+  for (const Sample& sample : group.samples) {
+    const bool masked = mask_truncated && sample.finish_reason() == "length";
+    std::optional<double>& reward = rewards.emplace_back();
+    if (sample.score().has_reward() && !masked) {
+      reward = sample.score().reward();
+    }
+  }
+  return rewards;
+}
+
 TrainGroup ToTrainGroup(const FinishedGroup& group, bool mask_truncated) {
   TrainGroup result;
-  for (const Sample& sample : group.samples) {
+  result.rewards = RewardsOf(group, mask_truncated);
+  for (size_t i = 0; i < group.samples.size(); ++i) {
+    const Sample& sample = group.samples[i];
     TrainSequence& sequence = result.sequences.emplace_back();
-    const bool masked = mask_truncated && sample.finish_reason() == "length";
-    if (!sample.score().has_reward() || masked) {
-      result.rewards.emplace_back();
-      continue;
-    }
-    result.rewards.emplace_back(sample.score().reward());
+    if (!result.rewards[i]) continue;
     sequence.ids.assign(group.lease.prompt_ids().begin(),
                         group.lease.prompt_ids().end());
     for (const int32_t id : sample.response_ids()) {
@@ -170,22 +180,25 @@ TrainGroup ToTrainGroup(const FinishedGroup& group, bool mask_truncated) {
   return result;
 }
 
-bool HasSpread(const TrainGroup& group) {
-  std::vector<double> rewards;
-  for (const std::optional<double>& reward : group.rewards) {
-    rewards.push_back(reward.value_or(kNoReward));
+bool HasSpread(const std::vector<std::optional<double>>& rewards) {
+  std::vector<double> values;
+  for (const std::optional<double>& reward : rewards) {
+    values.push_back(reward.value_or(kNoReward));
   }
-  return !DrGrpoAdvantages(at::tensor(rewards, at::kDouble)).zero_spread;
+  return !DrGrpoAdvantages(at::tensor(values, at::kDouble)).zero_spread;
 }
 
-std::optional<double> PassRate(const FinishedGroup& group) {
-  double correct = 0, scored = 0;
+void PassCount::Add(const FinishedGroup& group) {
   for (const Sample& sample : group.samples) {
+    ++samples;
     scored += sample.score().verdict() != UNSCORABLE;
     correct += sample.score().verdict() == CORRECT;
   }
+}
+
+std::optional<double> PassCount::rate() const {
   if (scored == 0) return std::nullopt;
-  return correct / scored;
+  return static_cast<double>(correct) / static_cast<double>(scored);
 }
 
 void AssignImportance(const ImportanceOptions& options,

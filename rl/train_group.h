@@ -27,12 +27,21 @@ struct TrainGroup {
 // A sample that hit the token limit has no reward with `mask_truncated`.
 TrainGroup ToTrainGroup(const FinishedGroup& group, bool mask_truncated);
 
-// Whether at least two rewards count and not all are equal.
-bool HasSpread(const TrainGroup& group);
+// The samples' rewards as a TrainGroup has them.
+std::vector<std::optional<double>> RewardsOf(const FinishedGroup& group,
+                                             bool mask_truncated);
 
-// The share of the samples that are right, of those that could be scored; none
-// if none could.
-std::optional<double> PassRate(const FinishedGroup& group);
+// Whether at least two rewards count and not all are equal.
+bool HasSpread(const std::vector<std::optional<double>>& rewards);
+
+// How many samples there were, could be scored, and were right.
+struct PassCount {
+  int64_t samples = 0, scored = 0, correct = 0;
+
+  void Add(const FinishedGroup& group);
+  // correct / scored; none if none could be scored.
+  std::optional<double> rate() const;
+};
 
 // Fills in the importance weights of a sequence with old_logprobs.
 void AssignImportance(const ImportanceOptions& options,

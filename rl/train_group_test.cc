@@ -67,12 +67,15 @@ TEST(TrainGroupTest, SequencesArePromptAndResponse) {
   EXPECT_THAT(group.sequences[2].targets, ElementsAre(2, 3, 4));
   EXPECT_THAT(group.sequences[2].behavior_logprobs,
               ElementsAre(-0.5f, -1, -1.5f));
-  EXPECT_TRUE(HasSpread(group));
-  EXPECT_EQ(PassRate(finished), 0.5);
+  EXPECT_TRUE(HasSpread(group.rewards));
+  PassCount count;
+  count.Add(finished);
+  EXPECT_EQ(count.rate(), 0.5);
+  EXPECT_EQ(PassCount().rate(), std::nullopt);
 
   group = ToTrainGroup(finished, /*mask_truncated=*/true);
   EXPECT_THAT(group.sequences[2].targets, IsEmpty());
-  EXPECT_FALSE(HasSpread(group));
+  EXPECT_FALSE(HasSpread(group.rewards));
 }
 
 TEST(TrainGroupTest, GroupRelativeAdvantagesAreTheSameForEachToken) {

@@ -147,11 +147,6 @@ class Trainer {
     return newest;
   }
 
-  bool Evaluates(const Stage& stage) const {
-    return stage.has_eval() || (TrainsPolicy(stage) && stage.evaluate() &&
-                                run_.config.eval_data_size() > 0);
-  }
-
   absl::Status PrepareWeights(const Stage& stage) {
     const std::string from = InitFrom(stage);
     run_.stage_start_folder.clear();
@@ -191,19 +186,20 @@ class Trainer {
         run_.evaluated_folder == run_.stage_start_folder) {
       run_.state.stage_start_accuracy = MeanAccuracy(run_.evaluated_metrics);
     }
+    const bool trains = TrainsPolicy(stage);
+    const bool evaluates = EvaluatesPolicy(stage, run_.config);
     if (!run_.state.only_evaluation_due) {
       PONDER_RETURN_IF_ERROR(RunKindOrExplain(stage, name));
       run_.state.only_evaluation_due = true;
       // Whatever becomes of the evaluation, what was learned is kept.
-      if (TrainsPolicy(stage) && Evaluates(stage)) {
+      if (trains && evaluates) {
         PONDER_ASSIGN_OR_RETURN(newest_checkpoint_,
                                 run_.SaveCheckpoint(nullptr));
       }
     }
 
     Evaluation evaluation;
-    const bool trains = TrainsPolicy(stage);
-    if (Evaluates(stage)) {
+    if (evaluates) {
       PONDER_RETURN_IF_ERROR(run_.NeedFleet());
       run_.PublishWeights(run_.weights);
       absl::StatusOr<Evaluation> result = Evaluate(run_, name, name);

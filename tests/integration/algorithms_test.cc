@@ -37,6 +37,19 @@ class AlgorithmsTest : public TinyRunTest {
                        "grpo");
   }
 
+  // Goes on with a finished run as if it had been killed after its checkpoint
+  // of that step.
+  static void ResumeAfter(int last_step, const std::string& run) {
+    for (const int step : CheckpointSteps(run)) {
+      if (step <= last_step) continue;
+      std::filesystem::remove_all(
+          absl::StrCat(run, "/checkpoints/step_", step));
+    }
+    std::filesystem::remove(run + "/summary.json");
+    const PonderResult result = RunPonder({"train", "--resume", run});
+    ASSERT_EQ(result.exit_code, 0) << result.err;
+  }
+
   std::string EvalData() const {
     return absl::StrCat("eval_data { name: \"tiny\" path: \"",
                         folder_.File("tiny.jsonl"), "\" }\n");
@@ -105,16 +118,7 @@ TEST_F(AlgorithmsTest, StateOfTheAlgorithmIsInTheCheckpoint) {
   config.more = "checkpoint { every_steps: 3 }\n";
   std::vector<std::string> arguments = Arguments(config);
   const std::string cut = Run(config);
-  // As if it had been killed after its checkpoint of step 23.
-  for (const int step : CheckpointSteps(cut)) {
-    if (step > 23) {
-      std::filesystem::remove_all(
-          absl::StrCat(cut, "/checkpoints/step_", step));
-    }
-  }
-  std::filesystem::remove(cut + "/summary.json");
-  const PonderResult result = RunPonder({"train", "--resume", cut});
-  ASSERT_EQ(result.exit_code, 0) << result.err;
+  ResumeAfter(23, cut);
   EXPECT_TRUE(NewestWeights(whole) == NewestWeights(cut));
 }
 
@@ -252,15 +256,7 @@ TEST_F(AlgorithmsTest, AFirstStageKeepsItsReference) {
   };
   const std::string whole = Run(config("whole"));
   const std::string cut = Run(config("cut"));
-  for (const int step : CheckpointSteps(cut)) {
-    if (step > 3) {
-      std::filesystem::remove_all(
-          absl::StrCat(cut, "/checkpoints/step_", step));
-    }
-  }
-  std::filesystem::remove(cut + "/summary.json");
-  const PonderResult result = RunPonder({"train", "--resume", cut});
-  ASSERT_EQ(result.exit_code, 0) << result.err;
+  ResumeAfter(3, cut);
   const std::vector<double> kl =
       Series(ReadMetrics(whole, "grpo"), "actor/kl_loss");
   EXPECT_GT(kl.back(), 0);
@@ -287,15 +283,7 @@ TEST_F(AlgorithmsTest, AResumedRunKeepsThePolicysTemplate) {
     return RunFolder(name);
   };
   const std::string whole = run("whole"), cut = run("cut");
-  for (const int step : CheckpointSteps(cut)) {
-    if (step > 3) {
-      std::filesystem::remove_all(
-          absl::StrCat(cut, "/checkpoints/step_", step));
-    }
-  }
-  std::filesystem::remove(cut + "/summary.json");
-  const PonderResult result = RunPonder({"train", "--resume", cut});
-  ASSERT_EQ(result.exit_code, 0) << result.err;
+  ResumeAfter(3, cut);
   EXPECT_EQ(Series(ReadMetrics(cut, "grpo"), "prompt_length/mean"),
             Series(ReadMetrics(whole, "grpo"), "prompt_length/mean"));
   EXPECT_TRUE(NewestWeights(whole) == NewestWeights(cut));
